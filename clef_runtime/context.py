@@ -1,0 +1,53 @@
+"""Clock and ids, given to whoever needs them. The only file that imports time, datetime or uuid."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds since the epoch, as this instance's wall clock says; may be skewed and may jump."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start; never goes back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Blocks the caller for `seconds` >= 0."""
+
+
+class Ids(Protocol):
+    def new(self) -> str:
+        """A fresh identifier, unlike every other one."""
+
+
+def timestamp(clock: Clock) -> str:
+    """ISO 8601, UTC, milliseconds: `2026-01-31T12:00:00.000Z`."""
+    return iso(clock.now())
+
+
+def iso(epoch_s: float) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class SystemIds:
+    """Random UUIDs."""
+
+    def new(self) -> str:
+        return str(uuid.uuid4())
