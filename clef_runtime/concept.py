@@ -9,16 +9,21 @@ import msgspec
 
 from clef_runtime.context import Clock, Ids
 from clef_runtime.errors import BadInput, NotFound
-from clef_runtime.model import Outcome, Record, concept_urn
+from clef_runtime.model import Invocation, Outcome, Record, concept_urn
 from clef_runtime.storage.base import Storage
 
 
 class Tools(msgspec.Struct, frozen=True):
-    """What an action may use besides its input: its concept's storage, a clock and ids."""
+    """What an action may use besides its input: its concept's storage, a clock and ids.
+
+    `invocation` is what is being run; its id serves as an idempotency key towards third parties. None where
+    a *where* asks through an action that only reads.
+    """
 
     storage: Storage
     clock: Clock
     ids: Ids
+    invocation: Invocation | None = None
 
 
 Action: TypeAlias = Callable[[Record, Tools], Outcome]

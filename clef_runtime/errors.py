@@ -11,6 +11,7 @@
         NotFound               a table, queue or function that does not exist
       Indeterminate            no answer, or one that says nothing: may or may not have been done
       Held                     a firing is claimed by another instance and not yet sent: come again later
+        Unavailable            a concept that an eventual sync needs cannot be reached: come again later
 
 `definite` is true where the operation surely did not happen. `retryable` is true where the same call
 may succeed later; whoever retries an indeterminate call must make it idempotent.
@@ -47,11 +48,15 @@ class SyncSyntaxError(BadInput):
 
 
 class ManifestError(BadInput):
-    """A deploy manifest that cannot be deployed; `path` is the place in the file (`runtimes.engine.kind`)."""
+    """A deploy manifest that cannot be deployed; `path` is the place in the file (`runtimes.engine.kind`).
 
-    def __init__(self, message: str, *, file: str, path: str) -> None:
+    Args:
+        text: every error found in the file, one a line; `message` is the first.
+    """
+
+    def __init__(self, message: str, *, file: str, path: str, text: str = "") -> None:
         self.message, self.file, self.path = message, file, path
-        super().__init__(f"{file}: {path}: {message}")
+        super().__init__(text or f"{file}: {path}: {message}")
 
 
 class Refused(ClefError):
@@ -59,7 +64,13 @@ class Refused(ClefError):
 
 
 class Conflict(Refused):
-    """A condition did not hold: somebody else was first."""
+    """A condition did not hold: somebody else was first.
+
+    `after_doubt` is true where an earlier attempt of the same call got no answer: that somebody else may be
+    the caller itself.
+    """
+
+    after_doubt = False
 
 
 class Throttled(Refused):
@@ -95,3 +106,7 @@ class Held(ClefError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         self.retry_after_s = max(0.0, retry_after_s)
         super().__init__(message)
+
+
+class Unavailable(Held):
+    """A concept that an eventual sync needs cannot be reached now. Nothing is lost: come again."""

@@ -32,12 +32,8 @@ def concept_name(urn: str) -> str:
 def derive_id(*parts: str) -> str:
     """An id that depends only on `parts`. Each part is length-prefixed, so that no two different
     lists of parts share an id, whatever characters they hold."""
-    digest = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        raw = part.encode()
-        digest.update(b"%d:" % len(raw))
-        digest.update(raw)
-    return digest.hexdigest()
+    text = "".join([f"{len(part)}:{part}" for part in parts])
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def firing_id(sync: str, matched_ids: Iterable[str]) -> str:

@@ -87,11 +87,12 @@ class Pattern(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Bind(msgspec.Struct, frozen=True, tag_field="type", tag="bind", omit_defaults=True):
-    """`bind(expr as ?v)`; `value` is `expr`, parsed."""
+    """`bind(expr as ?v)`; `value` is `expr`, parsed, and `text` is it as written, where that differs."""
 
     expr: str
     as_: str = msgspec.field(name="as")
     value: Expr | None = None
+    text: str = ""
 
 
 class QueryBinding(msgspec.Struct, frozen=True):
@@ -127,10 +128,11 @@ class Query(msgspec.Struct, frozen=True, tag_field="type", tag="query", omit_def
 
 
 class Filter(msgspec.Struct, frozen=True, tag_field="type", tag="filter", omit_defaults=True):
-    """`filter(expr)`, `guard(cond)` and `any(a; b)`; `value` is the condition, parsed."""
+    """`filter(expr)`, `guard(cond)` and `any(a; b)`; `value` and `text` as in `Bind`."""
 
     expr: str
     value: Expr | None = None
+    text: str = ""
 
 
 WhereEntry: TypeAlias = Bind | Query | Filter

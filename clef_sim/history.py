@@ -1,0 +1,120 @@
+"""The append-only history of a run: who did what, when in virtual time, and how it ended.
+
+Checkers see only this and the compiled syncs. It is written by `network.py` (kind `sdk`, `fault`), by the
+platform (`instance`, `delivery`, `request`, `response`) and by the ports of `recorded.py` (the rest).
+
+| kind | name | data |
+| --- | --- | --- |
+| request, response | route | flow; status |
+| started | `urn:clef/C/action` | invocation (id); flow, sync, matched, concept, action, input |
+| returned | `urn:clef/C/action` | invocation (id); variant, output, flow |
+| stored | concept urn | op (put, delete), relation, key, value; for the invocation that `who` runs |
+| appended | completion, invocation | record, new (bool), along (count of staged writes) |
+| loaded | flow | ids (completion ids seen) |
+| facts | concept urn | criteria, rows |
+| asked | `urn:clef/C/action` | input, variant, output |
+| acquire | sync | matched, won (bool) |
+| claim | sync | firing (Firing), state, owner, fencing |
+| fired | sync | firing_id, owner, fencing |
+| edge | sync | matched, invocations (ids), flow |
+| sent | dispatcher | invocations (tuple of Invocation) |
+| published | completion | record |
+| sdk | `dynamodb.PutItem` | ms, error (code), applied (bool) |
+| fault | fault's name | target, and what the fault did |
+| instance | cold, warm, killed, frozen, thawed, evicted, restarted | function, ms |
+| delivery | queue | message, count (receive count) |
+| phase | faults_stopped, settled, unsettled | |
+
+What the ports did (from `stored` to `published`) also holds `began`, the virtual second the call began in.
+
+`outcome`: `ok`; `failed` (surely not done, or an error answer); `unknown` (may have been done). Where an
+outcome is `unknown`, `sdk` events of the same `who` say whether it was applied.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, Protocol, TypeAlias
+
+import msgspec
+
+from clef_runtime.model import Record
+
+EventOutcome: TypeAlias = Literal["ok", "failed", "unknown"]
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One line of the history. `at` is in virtual seconds; `who` is `instance` or `instance:execution`."""
+
+    at: float
+    who: str
+    kind: str
+    name: str
+    outcome: EventOutcome
+    data: Record
+
+    @property
+    def instance(self) -> str:
+        return self.who.partition(":")[0]
+
+
+class Where(Protocol):
+    """What a history asks of the kernel: the time, and who runs."""
+
+    @property
+    def now(self) -> float: ...
+
+    @property
+    def who(self) -> str: ...
+
+
+class History:
+    """Collects events in order and keeps a running digest of them.
+
+    Args:
+        where: gives the time and who acts.
+        keep: whether events are kept for checkers. Without, only the digest and the listeners see them,
+            and memory does not grow with the run.
+    """
+
+    def __init__(self, where: Where, *, keep: bool = True) -> None:
+        self._where = where
+        self._keep = keep
+        self._events: list[Event] = []
+        self._hash = hashlib.blake2b(digest_size=16)
+        self._encoder = msgspec.json.Encoder(order="sorted", enc_hook=repr)
+        self._buffer = bytearray()
+        self.listeners: list[Callable[[Event], None]] = []
+
+    def add(self, kind: str, name: str, outcome: EventOutcome = "ok", **data: Any) -> None:
+        """Appends one event. `data` must not be changed afterwards."""
+        event = Event(self._where.now, self._where.who, kind, name, outcome, data)
+        if self._keep:
+            self._events.append(event)
+        self._encoder.encode_into(event, self._buffer, len(self._buffer))
+        if len(self._buffer) > 1 << 16:
+            self._flush()
+        for listener in self.listeners:
+            listener(event)
+
+    def _flush(self) -> None:
+        self._hash.update(self._buffer)
+        self._buffer.clear()
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds."""
+        return self._where.now
+
+    @property
+    def digest(self) -> str:
+        """A digest of everything so far: equal histories have equal digests, on every machine."""
+        self._flush()
+        return self._hash.copy().hexdigest()
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self._events)
+
+    def __len__(self) -> int:
+        return len(self._events)

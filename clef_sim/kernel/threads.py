@@ -1,0 +1,323 @@
+"""Virtual threads: greenlets that are resumed by SimPy events, and by nothing else.
+
+Code in a virtual thread is ordinary blocking code. `sleep` and `wait` hand control to the hub, the greenlet
+that called `Kernel.run`, which steps SimPy's queue; the event's callback switches back. Ties in time are
+resumed in the order in which they were scheduled, so a run depends on nothing but its draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NoReturn, cast
+
+import simpy
+from greenlet import getcurrent, greenlet
+from simpy.events import NORMAL, Event
+
+from clef_runtime.errors import BadInput, Indeterminate
+from clef_sim.kernel.events import Done, Later, Wake
+from clef_sim.kernel.instance import Instance
+from clef_sim.kernel.timers import Timer, Timers
+
+
+class Killed(BaseException):
+    """Raised in a killed virtual thread, at once and at every further kernel call.
+
+    Not an `Exception`, so that a handler's `except Exception` lets it pass.
+    """
+
+
+class Abort(BaseException):
+    """The simulation cannot go on, as where code asks for what is not simulated. `Kernel.run` raises the error.
+
+    Not an `Exception`, so that no handler turns it into a failed request.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
+class Died(Indeterminate):
+    """The virtual thread that was waited for has been killed; what it was doing may be half done."""
+
+
+class Thread:
+    """One virtual thread. Made by `Kernel.spawn`."""
+
+    __slots__ = (
+        "_busy",
+        "_callbacks",
+        "_done",
+        "_function",
+        "_greenlet",
+        "_kernel",
+        "_switch",
+        "_wake",
+        "alive",
+        "instance",
+        "who",
+    )
+
+    def __init__(self, kernel: Kernel, function: Callable[[], Any], who: str, instance: Instance | None) -> None:
+        self.who = who
+        self.instance = instance
+        self.alive = True
+        self._kernel = kernel
+        self._function: Callable[[], Any] | None = function
+        self._greenlet: Any = None
+        self._switch: Callable[[], Any] = self._start
+        self._callbacks: Any = (self._resume,)
+        self._wake = Wake()
+        self._done: Done | None = None
+        self._busy = False  # it is killing another thread, which runs meanwhile
+
+    @property
+    def done(self) -> Event:
+        """Happens at the end of the thread, with its result; fails with its exception, `Died` if killed."""
+        if self._done is None:
+            self._done = Done(self._kernel.env)
+            if not self.alive:
+                self._done.end_at_once(False, Died(f"{self.who} has been killed"))
+        return self._done
+
+    @property
+    def is_current(self) -> bool:
+        return self._kernel.current is self
+
+    def kill(self) -> None:
+        """Raises `Killed` in the thread now and runs its `finally` blocks; it is never resumed again.
+
+        Raises:
+            Killed: the caller is this thread, or was killed by those `finally` blocks.
+        """
+        if not self.alive:
+            return
+        self.alive = False
+        kernel = self._kernel
+        killer = kernel.current
+        if self is killer:
+            raise Killed(self.who)
+        if self._greenlet is None:
+            self._end(False, Died(f"{self.who} has been killed"))
+        elif not self._busy:  # else it learns of it when the thread it is killing has ended
+            self._throw(killer)
+            if killer is not None and not killer.alive:
+                raise Killed(killer.who)
+
+    def _throw(self, killer: Thread | None) -> None:
+        kernel = self._kernel
+        if killer is not None:
+            killer._busy = True
+        kernel.current = self
+        self._greenlet.parent = getcurrent()
+        try:
+            self._greenlet.throw(Killed(self.who))
+        finally:
+            kernel.current = killer
+            if killer is not None:
+                killer._busy = False
+
+    def _resume(self, _event: Any) -> None:
+        if not self.alive:
+            return
+        instance = self.instance
+        if instance is not None and instance.frozen:
+            instance.parked.append(self)
+            return
+        kernel = self._kernel
+        kernel.current = self
+        try:
+            self._switch()
+        finally:
+            kernel.current = None
+
+    def _resume_with(self, event: Event) -> None:
+        """As `_resume`, for an event that may fail: the waiting thread gets the failure, not `Kernel.run`."""
+        if not event.ok:
+            event.defused = True
+        self._resume(event)
+
+    def unpark(self) -> None:
+        """Schedules the resume that came while the instance was frozen."""
+        if self.alive:
+            self._wake.callbacks = self._callbacks
+            self._kernel.env.schedule(self._wake)
+
+    def _start(self) -> None:
+        self._greenlet = greenlet(self._main, self._kernel.hub)
+        self._switch = self._greenlet.switch
+        self._switch()
+
+    def _main(self) -> None:
+        assert self._function is not None
+        try:
+            value = self._function()
+        except Killed:
+            self._end(False, Died(f"{self.who} has been killed"))
+        except Exception as error:
+            if not self.alive:
+                self._end(False, Died(f"{self.who} has been killed"))
+            elif not self._end(False, error):
+                raise  # into the hub, and so out of Kernel.run
+        except BaseException:
+            self._end(False, Died(f"{self.who} was stopped"))
+            raise
+        else:
+            self._end(True, value)
+
+    def _end(self, ok: bool, value: Any) -> bool:
+        """Makes `done` happen. Returns whether anybody waited for it."""
+        self.alive = False
+        self._kernel.forget(self)
+        self._function = None
+        self._callbacks = None  # a cycle through the bound method
+        self._switch = _nothing
+        done = self._done
+        if done is not None and done.callbacks:
+            if ok:
+                done.succeed(value)
+            else:
+                done.fail(value)
+                done.defused = isinstance(value, Died)
+            return True
+        if done is None:
+            self._done = done = Done(self._kernel.env)
+        done.end_at_once(ok, value)
+        return False
+
+
+def _nothing() -> None:
+    """What is left to do for a thread that has ended."""
+
+
+class Kernel:
+    """Virtual time and the virtual threads in it. One run of a world, in one OS thread.
+
+    Attributes:
+        env: SimPy's environment; its queue is the only schedule.
+        current: the virtual thread that runs now; None in a plain callback and outside of `run`.
+    """
+
+    def __init__(self) -> None:
+        self.env = simpy.Environment()
+        self.current: Thread | None = None
+        self.hub: Any = getcurrent()
+        self._to_hub: Callable[[], Any] = self.hub.switch
+        self._schedule = self.env.schedule
+        self._threads: dict[Thread, None] = {}
+        self._timers = Timers(self)
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the start of the run, from 0."""
+        return self.env.now
+
+    @property
+    def who(self) -> str:
+        """Who acts: the current thread's `who`, else `world`."""
+        return "world" if self.current is None else self.current.who
+
+    def spawn(
+        self, function: Callable[[], Any], *, who: str, instance: Instance | None = None, delay_s: float = 0.0
+    ) -> Thread:
+        """Starts `function` in a new virtual thread, `delay_s` >= 0 from now.
+
+        An exception that it lets out fails `Thread.done` where somebody waits, else comes out of `run`.
+        A thread of an instance dies with it and stands still while it is frozen.
+        """
+        self._check(delay_s)
+        thread = Thread(self, function, who, instance)
+        if instance is None:
+            self._threads[thread] = None
+        elif not instance.alive:
+            raise BadInput(f"instance(={instance.name!r}) has been killed; start threads on a live one")
+        else:
+            instance.threads[thread] = None
+            self._threads[thread] = None
+        wake = thread._wake
+        wake.callbacks = thread._callbacks
+        self._schedule(wake, NORMAL, delay_s)
+        return thread
+
+    def sleep(self, seconds: float) -> None:
+        """Suspends the current virtual thread for `seconds` >= 0 of virtual time."""
+        thread = self.current
+        if thread is None or not thread.alive or not seconds >= 0.0:
+            self._refuse(thread, seconds)
+        wake = thread._wake
+        wake.callbacks = thread._callbacks
+        self._schedule(wake, NORMAL, seconds)
+        self._to_hub()
+
+    def wait(self, event: Event) -> Any:
+        """Suspends the current virtual thread until `event`; returns its value, or raises its failure."""
+        thread = self.current
+        if thread is None or not thread.alive:
+            self._refuse(thread, 0.0)
+        if event.callbacks is not None:
+            event.callbacks.append(thread._resume_with)
+            self._to_hub()
+        if event.ok:
+            return event.value
+        raise cast(BaseException, event.value)
+
+    def call_later(self, delay_s: float, function: Callable[[], None]) -> None:
+        """Calls `function` in `delay_s` >= 0, outside of any virtual thread. It must not sleep or wait."""
+        self._check(delay_s)
+        self._schedule(Later(function), NORMAL, delay_s)
+
+    def timer(self, delay_s: float, function: Callable[[], None]) -> Timer:
+        """As `call_later`, and can be cancelled: for time-outs, most of which never strike."""
+        self._check(delay_s)
+        return self._timers.start(delay_s, function)
+
+    def event(self) -> Event:
+        """A fresh event that somebody will `succeed` or `fail`."""
+        return Event(self.env)
+
+    def run(self, until: float | None = None) -> None:
+        """Runs until nothing is scheduled any more, or until the virtual second `until`.
+
+        Raises:
+            whatever a virtual thread let out that nobody waits for.
+            BadInput: code asked for what is not simulated.
+        """
+        if self.current is not None:
+            raise BadInput("run() was called in a virtual thread; use wait(thread.done) there")
+        if until is not None and until <= self.now:
+            return
+        self.hub = getcurrent()
+        self._to_hub = self.hub.switch
+        try:
+            self.env.run(until)
+        except Abort as abort:
+            raise abort.error from None
+
+    def abort(self, error: Exception) -> BaseException:
+        """What to raise so that `error` ends the run, whatever the current virtual thread catches."""
+        return error if self.current is None else Abort(error)
+
+    def close(self) -> None:
+        """Kills every virtual thread, in the order of their start. Ends a world that has not run dry."""
+        for thread in list(self._threads):
+            thread.kill()
+
+    def forget(self, thread: Thread) -> None:
+        """A thread has ended; nothing of it is kept."""
+        self._threads.pop(thread, None)
+        if thread.instance is not None:
+            thread.instance.threads.pop(thread, None)
+
+    def _check(self, delay_s: float) -> None:
+        if self.current is not None and not self.current.alive:
+            raise Killed(self.current.who)
+        if not delay_s >= 0.0:
+            raise BadInput(f"delay_s(={delay_s}) must be >= 0")
+
+    def _refuse(self, thread: Thread | None, seconds: float) -> NoReturn:
+        if thread is None:
+            raise BadInput("sleep() and wait() work in a virtual thread only; start one with Kernel.spawn")
+        if not thread.alive:
+            raise Killed(thread.who)
+        raise BadInput(f"seconds(={seconds}) must be >= 0")

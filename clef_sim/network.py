@@ -1,0 +1,365 @@
+"""What stands between a client and a service: latency, faults, crash points, history.
+
+One SDK call: the request's half of the latency passes, the model applies the call atomically at that virtual
+instant, the answer's half passes, the answer (or the service's error) is given. A fault plan is asked three
+times: *before* the request leaves, *at* the instant of applying, *after* the answer has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol, TypeAlias
+
+import httpx
+import msgspec
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from clef_runtime.errors import BadInput
+from clef_sim.history import EventOutcome, History
+from clef_sim.kernel.choices import Choices, Sampler, Stream
+from clef_sim.kernel.instance import Instance
+from clef_sim.kernel.threads import Kernel, Killed
+from clef_sim.profiles import Profile
+from clef_sim.services.sdk import Refusal, Unmodelled, client_error
+
+Place: TypeAlias = Literal["before", "at", "after"]
+Kind: TypeAlias = Literal["crash", "delay", "freeze", "throttle", "applied_then_timeout", "stale"]
+
+KINDS: Mapping[Place, tuple[Kind, ...]] = {
+    "before": ("crash", "delay", "freeze"),
+    "at": ("crash", "throttle", "applied_then_timeout", "stale"),
+    "after": ("crash", "delay", "freeze"),
+}
+"""What may strike where. `crash` at: the call is applied, its answer lost."""
+
+THROTTLES = {
+    "dynamodb": ("ProvisionedThroughputExceededException", 400),
+    "sqs": ("RequestThrottled", 400),
+    "lambda": ("TooManyRequestsException", 429),
+}
+"""The error code and HTTP status by which a service throttles."""
+
+
+class Action(msgspec.Struct, frozen=True):
+    """What a fault does to one call.
+
+    Args:
+        fault: the fault's name, for the history.
+        kind: `crash` kills the calling instance. `delay` holds the call back for `seconds`. `freeze` freezes
+            the calling instance from now for `seconds`. `throttle` refuses it, not applied.
+            `applied_then_timeout` applies it and lets the client time out, after `seconds` if > 0, else after
+            the profile's `client_read_timeout_s`. `stale` makes an eventually consistent read see the state
+            of `seconds` ago.
+    """
+
+    fault: str
+    kind: Kind
+    seconds: float = 0.0
+
+
+class Call(msgspec.Struct):
+    """One call, as a fault plan sees it.
+
+    Attributes:
+        operation: as the SDK names it (`PutItem`); for HTTP the method and the path (`POST /_clef/invoke`).
+        number: of this service's and operation's watched calls, from 1.
+        applied, error: how it went, once the service has answered; error is a code, or empty.
+    """
+
+    service: str
+    operation: str
+    kwargs: dict[str, Any]
+    who: str
+    instance: Instance | None
+    number: int
+    applied: bool = False
+    error: str = ""
+
+
+class FaultPlan(Protocol):
+    """Decides which calls are struck. Every draw must come from the run's Choices."""
+
+    def watches(self, service: str, operation: str) -> bool:
+        """Whether any call of the operation may ever be struck. Asked once a client; others run faster."""
+
+    def before(self, call: Call) -> Action | None: ...
+
+    def at(self, call: Call) -> Action | None: ...
+
+    def after(self, call: Call) -> Action | None: ...
+
+
+class NoFaults:
+    """Strikes nothing."""
+
+    def watches(self, service: str, operation: str) -> bool:  # noqa: ARG002  the protocol's signature
+        return False
+
+    def before(self, call: Call) -> Action | None:  # noqa: ARG002
+        return None
+
+    at = after = before
+
+
+class Endpoint(Protocol):
+    """What answers for a host."""
+
+    def submit(self, request: httpx.Request, answer: Callable[[httpx.Response | Exception], None]) -> None:
+        """Takes a request and returns at once; `answer` is called once, now or later, with how it ended."""
+
+
+class Network:
+    """All connections of a world.
+
+    Args:
+        profile: latency of each operation; an operation that it does not know is refused by name.
+        faults: the plan; nothing is struck without one.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        choices: Choices,
+        history: History,
+        profile: Profile,
+        faults: FaultPlan | None = None,
+    ) -> None:
+        self.kernel = kernel
+        self.choices = choices
+        self.history = history
+        self.profile = profile
+        self.faults: FaultPlan = faults or NoFaults()
+        self._samplers: dict[str, Sampler] = {}
+        self._numbers: dict[str, int] = {}
+        self.hosts: dict[str, tuple[Endpoint, Sampler]] = {}
+
+    def client(self, service_name: str, model: Any, instance: Instance | None) -> Any:
+        """`model` as the SDK client that `instance` holds; None is the world's own, with no client CPU time."""
+        return SimClient(self, service_name, model, instance)
+
+    def mount(self, host: str, endpoint: Endpoint, latency: str = "http.service") -> None:
+        """Makes `endpoint` answer for `host`; `latency` names the profile's row for the way there and back."""
+        self.hosts[host] = (endpoint, self.sampler(latency))
+
+    def unmount(self, host: str) -> None:
+        """Connections to `host` are refused from now on."""
+        self.hosts.pop(host, None)
+
+    def sampler(self, name: str) -> Sampler:
+        """Draws the latency of `service.Operation`, in ms."""
+        found = self._samplers.get(name)
+        if found is None:
+            found = self._samplers[name] = self.profile.latency(name)
+        return found
+
+    def latency_stream(self, service: str) -> Stream:
+        return self.choices.stream(f"latency.{service}")
+
+    def next_call(self, service: str, operation: str, kwargs: dict[str, Any], instance: Instance | None) -> Call:
+        """A call that the fault plan watches."""
+        name = f"{service}.{operation}"
+        number = self._numbers[name] = self._numbers.get(name, 0) + 1
+        return Call(service, operation, kwargs, self.kernel.who, instance, number)
+
+    def struck(self, call: Call, action: Action, place: Place) -> None:
+        """Records that a fault strikes; refuses one that cannot strike there."""
+        if action.kind not in KINDS[place]:
+            kinds = ", ".join(KINDS[place])
+            told = f"kind(={action.kind!r}) cannot strike {place} a call; use one of {kinds}"
+            raise self.kernel.abort(BadInput(f"fault {action.fault!r}: {told}"))
+        self.history.add(
+            "fault",
+            action.fault,
+            target=f"{call.service}.{call.operation}",
+            does=action.kind,
+            place=place,
+            number=call.number,
+            seconds=action.seconds,
+        )
+
+    def strike(self, call: Call, action: Action | None, place: Place) -> None:
+        """Lets a fault act before or after a call: crash, delay or freeze."""
+        if action is None:
+            return
+        self.struck(call, action, place)
+        if action.kind == "crash":
+            self.crash(call, action)
+        elif action.kind == "delay":
+            self.kernel.sleep(action.seconds)
+        elif call.instance is not None:
+            call.instance.freeze()
+            self.kernel.call_later(action.seconds, call.instance.thaw)
+            self.kernel.sleep(0.0)  # stands still here, not half a latency later
+
+    def crash(self, call: Call, action: Action) -> None:
+        """Kills the calling instance; a caller without one dies alone."""
+        if call.instance is not None:
+            call.instance.kill(action.fault)
+        elif self.kernel.current is not None:
+            self.kernel.current.kill()
+
+
+class SimClient:
+    """An SDK client whose every call goes through the network. Attributes that are no methods are the model's."""
+
+    def __init__(self, network: Network, service: str, model: Any, instance: Instance | None) -> None:
+        self._network = network
+        self._service = service
+        self._model = model
+        self._instance = instance
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._model, name)
+        if not callable(found) or isinstance(found, type) or name.startswith("_"):
+            return found
+        try:
+            method = _Method(self._network, self._service, operation_name(name), found, self._instance)
+        except BadInput as error:
+            raise self._network.kernel.abort(error) from None
+        watched = self._network.faults.watches(self._service, method.operation)
+        bound = method.watched if watched else method.plain
+        self.__dict__[name] = bound  # so that this is asked once a method
+        return bound
+
+
+def operation_name(method: str) -> str:
+    """The SDK's name of a client method: `put_item` is `PutItem`."""
+    return "".join(part[:1].upper() + part[1:] for part in method.split("_"))
+
+
+class _Method:
+    """One operation of one client, everything about it looked up."""
+
+    def __init__(
+        self, network: Network, service: str, operation: str, apply: Callable[..., Any], instance: Instance | None
+    ) -> None:
+        self.network = network
+        self.kernel = network.kernel
+        self.service = service
+        self.operation = operation
+        self.name = f"{service}.{operation}"
+        self.apply = apply
+        self.instance = instance
+        self.sample = network.sampler(self.name)
+        self.draw = network.latency_stream(service).draw
+        self.sleep = network.kernel.sleep
+        self.add = network.history.add
+        self.cpu_ms = 0.0 if instance is None else network.profile.client_cpu_ms(instance.memory_mb)
+
+    def plain(self, **kwargs: Any) -> Any:
+        """A call that no fault can strike."""
+        half_s = (self.draw(self.sample) + self.cpu_ms) * 0.0005
+        start_s = self.kernel.now
+        failure: Exception | None = None
+        applied = False
+        try:
+            self.sleep(half_s)
+            try:
+                answer = self.apply(**kwargs)
+                applied = True
+            except Unmodelled as error:
+                raise self.kernel.abort(error) from None
+            except Exception as error:
+                failure = error
+            self.sleep(half_s)
+        except Killed:
+            self.record(start_s, "unknown", "Killed", applied)
+            raise
+        if failure is not None:
+            self.record(start_s, outcome_of(failure), code_of(failure), False)
+            raise failure
+        self.record(start_s, "ok", "", True)
+        return answer
+
+    def watched(self, **kwargs: Any) -> Any:
+        """A call that the fault plan is asked about."""
+        network, faults = self.network, self.network.faults
+        call = network.next_call(self.service, self.operation, kwargs, self.instance)
+        half_s = (self.draw(self.sample) + self.cpu_ms) * 0.0005
+        start_s = self.kernel.now
+        failure: Exception | None = None
+        answer = None
+        try:
+            network.strike(call, faults.before(call), "before")
+            self.sleep(half_s)
+            try:
+                answer = self._apply(call, faults.at(call), start_s)
+            except Unmodelled as error:
+                raise self.kernel.abort(error) from None
+            except Exception as error:
+                failure, call.error = error, code_of(error)
+            if not isinstance(failure, ReadTimeoutError):
+                self.sleep(half_s)
+            network.strike(call, faults.after(call), "after")
+        except Killed:
+            self.record(start_s, "unknown", "Killed", call.applied)
+            raise
+        if failure is not None:
+            self.record(start_s, outcome_of(failure), call.error, call.applied)
+            raise failure
+        self.record(start_s, "ok", "", True)
+        return answer
+
+    def _apply(self, call: Call, action: Action | None, start_s: float) -> Any:
+        if action is None:
+            answer = self.apply(**call.kwargs)
+            call.applied = True
+            return answer
+        self.network.struck(call, action, "at")
+        if action.kind == "throttle":
+            code, status = THROTTLES.get(self.service, ("ThrottlingException", 400))
+            raise client_error(Refusal(code, "Rate exceeded"), self.operation, status)
+        if action.kind == "stale":
+            answer = self._apply_stale(call, action.seconds)
+            call.applied = True
+            return answer
+        self._apply_unheard(call)
+        if action.kind == "crash":
+            self.network.crash(call, action)
+        raise self._timed_out(action, start_s)
+
+    def _apply_unheard(self, call: Call) -> None:
+        """Applies a call whose answer nobody will hear, be it a refusal."""
+        try:
+            self.apply(**call.kwargs)
+            call.applied = True
+        except ClientError as error:
+            call.error = code_of(error)
+
+    def _apply_stale(self, call: Call, seconds: float) -> Any:
+        model: Any = getattr(self.apply, "__self__", None)
+        if not hasattr(model, "stale_s"):
+            told = f"a stale fault on {self.name}: its model has no stale reads; strike another operation"
+            raise self.kernel.abort(BadInput(told))
+        model.stale_s = seconds
+        try:
+            return self.apply(**call.kwargs)
+        finally:
+            model.stale_s = None
+
+    def _timed_out(self, action: Action, start_s: float) -> ReadTimeoutError:
+        """Waits for the client's time-out, and returns what the client then raises."""
+        timeout_s = action.seconds or self.network.profile.limit("client_read_timeout_s")
+        self.sleep(max(0.0, start_s + timeout_s - self.kernel.now))
+        return ReadTimeoutError(endpoint_url=f"https://{self.service}.invalid/", error="the answer was lost")
+
+    def record(self, start_s: float, outcome: EventOutcome, error: str, applied: bool) -> None:
+        ms = round((self.kernel.now - start_s) * 1000.0, 3)
+        self.add("sdk", self.name, outcome, ms=ms, error=error, applied=applied)
+
+
+def code_of(failure: Exception) -> str:
+    """The service's error code; for other errors their class's name."""
+    if isinstance(failure, ClientError):
+        return str(failure.response["Error"]["Code"])
+    return type(failure).__name__
+
+
+def outcome_of(failure: Exception) -> EventOutcome:
+    """`unknown` for a time-out or a server's own failure, else `failed`: surely not done."""
+    if isinstance(failure, ReadTimeoutError):
+        return "unknown"
+    if isinstance(failure, ClientError):
+        status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        return "unknown" if status >= 500 else "failed"
+    return "failed"

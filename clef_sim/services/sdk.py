@@ -1,0 +1,125 @@
+"""What the service models share with an SDK client: request checking, answers, and errors.
+
+A model's operation is a method that takes the SDK's keyword arguments and answers as the SDK would. What
+is not modelled is refused by its name, never ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+from botocore.exceptions import ClientError, ParamValidationError
+
+Request: TypeAlias = dict[str, Any]
+Answer: TypeAlias = dict[str, Any]
+Service = TypeVar("Service")
+
+METADATA: Answer = {"HTTPStatusCode": 200, "RetryAttempts": 0}
+"""Shared by all answers: read it, do not change it."""
+
+
+class Unmodelled(NotImplementedError, AttributeError):
+    """An operation, parameter or setting that exists in the SDK but not in this model. Nothing was done."""
+
+
+class Refusal(Exception):
+    """The service says no. Inside the models; callers of an operation see a `ClientError`.
+
+    Args:
+        code: the wire's error code. `shape`: the SDK's exception class, where it is called otherwise.
+        extra: top-level fields of the error answer (`Item`, `CancellationReasons`).
+    """
+
+    def __init__(self, code: str, message: str, *, shape: str = "", **extra: Any) -> None:
+        super().__init__(message)
+        self.code, self.message, self.shape, self.extra = code, message, shape or code, extra
+
+
+class Malformed(Exception):
+    """A value of the wrong Python type: the SDK itself refuses it. Callers see a `ParamValidationError`."""
+
+
+_classes: dict[str, Any] = {}
+
+
+def error_class(shape: str) -> Any:
+    """The exception class named `shape`, a subclass of botocore's ClientError; always the same one."""
+    found = _classes.get(shape)
+    if found is None:
+        found = _classes[shape] = type(shape, (ClientError,), {})
+    return found
+
+
+class Exceptions:
+    """`client.exceptions`: the classes by name."""
+
+    ClientError = ClientError
+
+    def __getattr__(self, shape: str) -> Any:
+        if shape.startswith("_"):
+            raise AttributeError(shape)
+        return error_class(shape)
+
+
+def client_error(refusal: Refusal, operation: str, status: int = 400) -> Exception:
+    """The `ClientError` in which the SDK reports `refusal`."""
+    answer: Answer = {
+        "Error": {"Code": refusal.code, "Message": refusal.message},
+        "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0},
+        "message": refusal.message,
+        **refusal.extra,
+    }
+    error: Exception = error_class(refusal.shape)(answer, operation)
+    return error
+
+
+def refuse_unmodelled(what: str, names: Iterable[str], modelled: Iterable[str]) -> NoReturn:
+    unknown = ", ".join(sorted(names))
+    raise Unmodelled(f"{what}: {unknown} is not modelled; modelled are: {', '.join(sorted(modelled))}")
+
+
+def check_names(what: str, given: Iterable[str], required: tuple[str, ...], optional: tuple[str, ...]) -> None:
+    """Checks the field names of a nested request.
+
+    Raises:
+        Unmodelled: names a field that the model does not have.
+        Malformed: a required field is missing.
+    """
+    names = set(given)
+    modelled = {*required, *optional}
+    if not names <= modelled:
+        refuse_unmodelled(what, names - modelled, modelled)
+    for name in required:
+        if name not in names:
+            raise Malformed(f'Missing required parameter in {what}: "{name}"')
+
+
+def operation(
+    name: str, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+) -> Callable[[Callable[[Service, Request], Answer]], Callable[..., Answer]]:
+    """Makes a client method of a function of one request.
+
+    The method raises `Unmodelled` for parameters that are not listed, botocore's `ParamValidationError` for
+    missing ones, and its `ClientError` (code and message as the service's) for every `Refusal`.
+    """
+    modelled = frozenset({*required, *optional})
+
+    def make(function: Callable[[Service, Request], Answer]) -> Callable[..., Answer]:
+        def call(self: Service, **request: Any) -> Answer:
+            if not request.keys() <= modelled:
+                refuse_unmodelled(name, request.keys() - modelled, modelled)
+            try:
+                for parameter in required:
+                    if parameter not in request:
+                        raise Malformed(f'Missing required parameter in input: "{parameter}"')
+                return function(self, request)
+            except Refusal as refusal:
+                raise client_error(refusal, name) from None
+            except Malformed as error:
+                raise ParamValidationError(report=str(error)) from None
+
+        call.__name__, call.__doc__ = function.__name__, function.__doc__
+        return call
+
+    return make

@@ -1,0 +1,77 @@
+"""Fixtures of the contract suite: `backend` for storage and log, `guarded` for the guard, `services` for queues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from contract_backends import (
+    Backend,
+    Services,
+    memory_backend,
+    model_services,
+    moto_services,
+    prefixed_tables_backend,
+    single_table_backend,
+    staging_backend,
+)
+
+SERVICES = ["moto", "model"]
+DYNAMODB = [(layout, name) for layout in (single_table_backend, prefixed_tables_backend) for name in SERVICES]
+LOGGED = [(memory_backend, None), *DYNAMODB]
+STORED = [*LOGGED, (staging_backend, None)]
+GUARDED = [(memory_backend, None), *((single_table_backend, name) for name in SERVICES)]
+CALLED = [(single_table_backend, name) for name in SERVICES]
+
+
+def _name(entry: tuple[Any, str | None]) -> str:
+    maker, services = entry
+    return maker.__name__.removesuffix("_backend") + (f"-{services}" if services else "")
+
+
+@pytest.fixture(scope="session")
+def all_services() -> Iterator[dict[str | None, Services | None]]:
+    with moto_services() as moto:
+        yield {None: None, "moto": moto, "model": model_services()}
+
+
+@pytest.fixture(params=STORED, ids=_name)
+def stored(request: pytest.FixtureRequest, all_services: dict[str | None, Services]) -> Backend:
+    """A storage; nothing else is promised."""
+    return _make(request, all_services)
+
+
+@pytest.fixture(params=LOGGED, ids=_name)
+def logged(request: pytest.FixtureRequest, all_services: dict[str | None, Services]) -> Backend:
+    """A storage that stages, and a log of the same backend."""
+    return _make(request, all_services)
+
+
+@pytest.fixture(params=GUARDED, ids=_name)
+def guarded(request: pytest.FixtureRequest, all_services: dict[str | None, Services]) -> Backend:
+    """A guard."""
+    return _make(request, all_services)
+
+
+@pytest.fixture(params=DYNAMODB, ids=_name)
+def called(request: pytest.FixtureRequest, all_services: dict[str | None, Services]) -> Backend:
+    """A storage and a log that make SDK calls, which `faults` makes fail."""
+    return _make(request, all_services)
+
+
+@pytest.fixture(params=CALLED, ids=_name)
+def guard_called(request: pytest.FixtureRequest, all_services: dict[str | None, Services]) -> Backend:
+    """A guard that makes SDK calls, which `faults` makes fail."""
+    return _make(request, all_services)
+
+
+@pytest.fixture(params=SERVICES)
+def services(request: pytest.FixtureRequest, all_services: dict[str | None, Services]) -> Services:
+    return all_services[request.param]
+
+
+def _make(request: pytest.FixtureRequest, all_services: dict[str | None, Services]) -> Backend:
+    maker, services = request.param
+    backend: Backend = maker(all_services[services])
+    return backend

@@ -1,0 +1,207 @@
+"""Every adapter that the contract is held against: how to make one, and what it can do.
+
+To add a backend: add a `Services` maker (for a service's client) or an entry in one of the lists below,
+with its capabilities. Tests ask for capabilities, not for names.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+import msgspec
+from botocore.config import Config
+from botocore.exceptions import ClientError, ReadTimeoutError
+from moto import mock_aws
+
+from clef_runtime import aws
+from clef_runtime.action_log.dynamodb import DynamoDBActionLog, log_table
+from clef_runtime.action_log.memory import MemoryActionLog
+from clef_runtime.guard.dynamodb import DynamoDBFiringGuard, guard_table
+from clef_runtime.guard.memory import MemoryFiringGuard
+from clef_runtime.storage.dynamodb import DynamoDBStorage, prefixed_table, single_table
+from clef_runtime.storage.memory import MemoryStorage
+from clef_runtime.unit_of_work import Staging
+
+STAGES = "stages"  # an action's writes commit with its completion
+CALLS = "calls"  # reaches its service by SDK calls, which can fail
+LOG = "log"  # there is an action log of the same backend
+TOKENS = "tokens"  # the service recognises ClientRequestToken
+
+_numbers = itertools.count(1)
+
+
+class TestClock:
+    """Stands still but for `sleep`, and remembers the pauses."""
+
+    __test__ = False
+
+    def __init__(self, now_s: float = 1_800_000_000.0) -> None:
+        self.now_s, self.pauses = now_s, list[float]()
+
+    def now(self) -> float:
+        return self.now_s
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now_s += seconds
+
+
+class FaultyClient:
+    """An SDK client that fails where it is told to; `calls` has (method, arguments) of every call made."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._plans: dict[str, list[Callable[[Callable[[], Any]], Any]]] = {}
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def refuse(self, method: str, code: str, *, times: int = 1, status: int = 400) -> None:
+        """The next calls are refused by the service: surely not done."""
+        for _ in range(times):
+            self._plans.setdefault(method, []).append(lambda call: _refuse(code, method, status))
+
+    def lose_request(self, method: str, *, times: int = 1) -> None:
+        """The next calls never reach the service, and get no answer."""
+        for _ in range(times):
+            self._plans.setdefault(method, []).append(lambda call: _time_out())
+
+    def lose_answer(self, method: str, *, times: int = 1) -> None:
+        """The next calls are done, but their answers are lost."""
+
+        def plan(call: Callable[[], Any]) -> Any:
+            call()
+            _time_out()
+
+        self._plans.setdefault(method, []).extend([plan] * times)
+
+    def before(self, method: str, action: Callable[[], Any]) -> None:
+        """Something happens just before the next call."""
+
+        def plan(call: Callable[[], Any]) -> Any:
+            action()
+            return call()
+
+        self._plans.setdefault(method, []).append(plan)
+
+    def called(self, method: str) -> list[dict[str, Any]]:
+        return [arguments for name, arguments in self.calls if name == method]
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        real = getattr(self._client, method)
+
+        def call(**arguments: Any) -> Any:
+            self.calls.append((method, arguments))
+            plans = self._plans.get(method)
+            if plans:
+                return plans.pop(0)(lambda: real(**arguments))
+            return real(**arguments)
+
+        return call
+
+
+def _refuse(code: str, method: str, status: int) -> None:
+    answer: Any = {"Error": {"Code": code, "Message": "planned"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    raise ClientError(answer, method)
+
+
+def _time_out() -> None:
+    raise ReadTimeoutError(endpoint_url="https://planned.invalid")
+
+
+class Services(msgspec.Struct):
+    """One maker of service clients."""
+
+    name: str
+    dynamodb: Any
+    sqs: Any
+    capabilities: frozenset[str] = frozenset()
+
+    def table(self, describe: Callable[[str], dict[str, Any]]) -> str:
+        name = f"t{next(_numbers)}"
+        self.dynamodb.create_table(**describe(name))
+        return name
+
+
+@contextmanager
+def moto_services() -> Iterator[Services]:
+    """Moto in this process; on one thread only, its conditional writes are not atomic across threads."""
+    with mock_aws():
+        made = {
+            service: boto3.client(
+                service,
+                region_name="eu-central-1",
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+                config=Config(**aws.client_config()),
+            )
+            for service in ("dynamodb", "sqs")
+        }
+        yield Services("moto", made["dynamodb"], made["sqs"])
+
+
+class Backend(msgspec.Struct):
+    """One adapter family, ready to use: `storage` of one concept, a log and a guard that share its service."""
+
+    clock: TestClock
+    capabilities: frozenset[str]
+    storage: Any
+    other_concept: Any
+    log: Any = None
+    guard: Any = None
+    faults: FaultyClient | None = None
+    table: str = ""
+
+
+
+def memory_backend(_: None) -> Backend:
+    clock = TestClock()
+    return Backend(
+        clock,
+        frozenset({STAGES, LOG}),
+        MemoryStorage(),
+        MemoryStorage(),
+        log=MemoryActionLog(clock),
+        guard=MemoryFiringGuard(clock),
+    )
+
+
+def single_table_backend(services: Services) -> Backend:
+    clock, client = TestClock(), FaultyClient(services.dynamodb)
+    table = services.table(single_table)
+    return Backend(
+        clock,
+        services.capabilities | {STAGES, CALLS, LOG},
+        DynamoDBStorage(client, table=table, concept="User", clock=clock),
+        DynamoDBStorage(client, table=table, concept="User#rows", clock=clock),
+        log=DynamoDBActionLog(client, services.table(log_table), clock),
+        guard=DynamoDBFiringGuard(client, services.table(guard_table), clock),
+        faults=client,
+        table=table,
+    )
+
+
+def prefixed_tables_backend(services: Services) -> Backend:
+    clock, client = TestClock(), FaultyClient(services.dynamodb)
+    prefix = f"p{next(_numbers)}-"
+    for concept in ("User", "Phone.User"):
+        for relation in ("rows", "others"):
+            services.dynamodb.create_table(**prefixed_table(prefix, concept, relation))
+    return Backend(
+        clock,
+        services.capabilities | {STAGES, CALLS, LOG},
+        DynamoDBStorage(client, prefix=prefix, concept="User", clock=clock),
+        DynamoDBStorage(client, prefix=prefix, concept="Phone.User", clock=clock),
+        log=DynamoDBActionLog(client, services.table(log_table), clock),
+        faults=client,
+        table=f"{prefix}User.rows",
+    )
+
+
+def staging_backend(_: None) -> Backend:
+    return Backend(TestClock(), frozenset(), Staging(MemoryStorage()), Staging(MemoryStorage()))
