@@ -5,7 +5,7 @@ The clients are plain boto3 low-level clients, made by whoever wires the runtime
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from botocore.exceptions import (
@@ -14,8 +14,8 @@ from botocore.exceptions import (
     ConnectionError,
     HTTPClientError,
     ParamValidationError,
-    ResponseParserError,
 )
+from botocore.parsers import ResponseParserError
 
 from clef_runtime.context import Clock
 from clef_runtime.errors import (
@@ -95,7 +95,7 @@ def client_config() -> dict[str, Any]:
 
 
 def caller(clock: Clock, retry: Retry) -> Caller:
-    return Caller(clock, retry, (ClientError, BotoCoreError), translate)
+    return Caller(clock, retry, (ClientError, BotoCoreError, ResponseParserError), translate)
 
 
 def translate(error: Exception, arguments: Mapping[str, Any]) -> ClefError:
@@ -156,11 +156,10 @@ def _target(arguments: Mapping[str, Any]) -> str:
         return f"table {arguments['TableName']!r}"
     if "QueueUrl" in arguments:
         return f"queue {arguments['QueueUrl']!r}"
-    tables = {
+    tables = set(arguments.get("RequestItems", ())) | {
         table
         for item in arguments.get("TransactItems", ())
-        for each in item.values()
-        for table in [each.get("TableName")]
+        for table in (each.get("TableName") for each in item.values())
     }
     return f"tables {sorted(map(str, tables))}" if tables else "AWS"
 
@@ -172,6 +171,29 @@ def pages(call: Caller, method: Any, arguments: dict[str, Any]) -> Iterator[list
     while "LastEvaluatedKey" in answer:
         answer = call(method, {**arguments, "ExclusiveStartKey": answer["LastEvaluatedKey"]})
         yield answer["Items"]
+
+
+BATCH_WRITES = 25
+"""DynamoDB's limit for one BatchWriteItem."""
+
+_BATCH_TRIES = 10
+
+
+def delete_batches(call: Caller, client: Any, table: str, keys: Sequence[Item]) -> None:
+    """Deletes the items. Idempotent. Raises Throttled where the service leaves items of a batch undone each time."""
+    for start in range(0, len(keys), BATCH_WRITES):
+        left = [{"DeleteRequest": {"Key": key}} for key in keys[start : start + BATCH_WRITES]]
+        for tried in range(_BATCH_TRIES):
+            if tried:
+                call.pause(tried)
+            answer = call(client.batch_write_item, {"RequestItems": {table: left}})
+            left = answer.get("UnprocessedItems", {}).get(table, [])
+            if not left:
+                break
+        else:
+            raise Throttled(
+                f"BatchWriteItem on table {table!r} left {len(left)} items in each of {_BATCH_TRIES} tries"
+            )
 
 
 def table(name: str, *keys: str) -> dict[str, Any]:

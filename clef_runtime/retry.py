@@ -77,7 +77,11 @@ class Caller:
                 repeat = error.retryable and (idempotent or error.definite) and failures < self._retry.attempts
                 if not repeat:
                     raise _final(error, doubted) from cause
-            self._clock.sleep(self._retry.backoff(failures))
+            self.pause(failures)
+
+    def pause(self, failures: int) -> None:
+        """Waits as long as after the n-th failure."""
+        self._clock.sleep(self._retry.backoff(failures))
 
 
 def _final(error: ClefError, doubted: bool) -> ClefError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TypeAlias
 
 from clef_runtime.errors import BadInput
 from clef_runtime.model import Record
@@ -15,9 +15,8 @@ _CHANGED = -1
 """A version that no row has: the commit is refused."""
 
 
-class _Place(NamedTuple):
-    relation: str
-    key: str
+_Place: TypeAlias = tuple[str, str]
+"""Relation and key."""
 
 
 class Staging:
@@ -40,24 +39,19 @@ class Staging:
     def writes(self) -> list[Write]:
         """The changes, one for each row, each on the version that was read."""
         return [
-            Write(
-                place.relation,
-                place.key,
-                None if text is None else decode_row(text),
-                self._versions.get(place),
-            )
+            Write(*place, None if text is None else decode_row(text), self._versions.get(place))
             for place, text in self._buffer.items()
         ]
 
     def put(self, relation: str, key: str, value: Record) -> None:
-        self._write(_Place(relation, key), encode_row(value))
+        self._write((relation, key), encode_row(value))
 
     def get(self, relation: str, key: str) -> Record | None:
         return self.get_versioned(relation, key)[0]
 
     def get_versioned(self, relation: str, key: str) -> tuple[Record | None, int]:
         """As the port has it; a row of this unit of work has a negative version."""
-        place = _Place(relation, key)
+        place = (relation, key)
         if place in self._buffer:
             text = self._buffer[place]
             return (None, 0) if text is None else (decode_row(text), self._own_versions[place])
@@ -74,7 +68,7 @@ class Staging:
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Record]:
-        buffered = {place.key: text for place, text in self._buffer.items() if place.relation == relation}
+        buffered = {key: text for (of, key), text in self._buffer.items() if of == relation}
         if not buffered:
             rows = self._storage.find(relation, criteria, sort=sort, limit=limit, offset=offset)
             self._remember(relation, rows)
@@ -86,7 +80,7 @@ class Staging:
         return rows
 
     def delete(self, relation: str, key: str) -> None:
-        self._write(_Place(relation, key), None)
+        self._write((relation, key), None)
 
     def delete_many(self, relation: str, criteria: Criteria) -> int:
         rows = self.find(relation, criteria)
@@ -98,7 +92,7 @@ class Staging:
         raise BadInput(f"{len(writes)} writes: a unit of work cannot stage; its own changes are writes()")
 
     def _write(self, place: _Place, text: bytes | None) -> None:
-        check_key(place.key)
+        check_key(place[1])
         if place in self._found and place not in self._versions:
             self._read(place, *self._storage.get_versioned(*place))
         self._count += 1
@@ -115,4 +109,4 @@ class Staging:
 
     def _remember(self, relation: str, rows: Sequence[Record]) -> None:
         for row in rows:
-            self._found.setdefault(_Place(relation, row[KEY]), encode_row(row))
+            self._found.setdefault((relation, row[KEY]), encode_row(row))

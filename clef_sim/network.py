@@ -23,11 +23,11 @@ from clef_sim.profiles import Profile
 from clef_sim.services.sdk import Refusal, Unmodelled, client_error
 
 Place: TypeAlias = Literal["before", "at", "after"]
-Kind: TypeAlias = Literal["crash", "delay", "freeze", "throttle", "applied_then_timeout", "stale"]
+Kind: TypeAlias = Literal["crash", "delay", "freeze", "throttle", "applied_then_timeout", "conflict"]
 
 KINDS: Mapping[Place, tuple[Kind, ...]] = {
     "before": ("crash", "delay", "freeze"),
-    "at": ("crash", "throttle", "applied_then_timeout", "stale"),
+    "at": ("crash", "throttle", "applied_then_timeout", "conflict"),
     "after": ("crash", "delay", "freeze"),
 }
 """What may strike where. `crash` at: the call is applied, its answer lost."""
@@ -48,8 +48,8 @@ class Action(msgspec.Struct, frozen=True):
         kind: `crash` kills the calling instance. `delay` holds the call back for `seconds`. `freeze` freezes
             the calling instance from now for `seconds`. `throttle` refuses it, not applied.
             `applied_then_timeout` applies it and lets the client time out, after `seconds` if > 0, else after
-            the profile's `client_read_timeout_s`. `stale` makes an eventually consistent read see the state
-            of `seconds` ago.
+            the profile's `client_read_timeout_s`. `conflict` makes DynamoDB refuse a write, as where another
+            transaction holds one of its items; not applied.
     """
 
     fault: str
@@ -309,10 +309,8 @@ class _Method:
         if action.kind == "throttle":
             code, status = THROTTLES.get(self.service, ("ThrottlingException", 400))
             raise client_error(Refusal(code, "Rate exceeded"), self.operation, status)
-        if action.kind == "stale":
-            answer = self._apply_stale(call, action.seconds)
-            call.applied = True
-            return answer
+        if action.kind == "conflict":
+            raise conflict(call, self.operation)
         self._apply_unheard(call)
         if action.kind == "crash":
             self.network.crash(call, action)
@@ -326,17 +324,6 @@ class _Method:
         except ClientError as error:
             call.error = code_of(error)
 
-    def _apply_stale(self, call: Call, seconds: float) -> Any:
-        model: Any = getattr(self.apply, "__self__", None)
-        if not hasattr(model, "stale_s"):
-            told = f"a stale fault on {self.name}: its model has no stale reads; strike another operation"
-            raise self.kernel.abort(BadInput(told))
-        model.stale_s = seconds
-        try:
-            return self.apply(**call.kwargs)
-        finally:
-            model.stale_s = None
-
     def _timed_out(self, action: Action, start_s: float) -> ReadTimeoutError:
         """Waits for the client's time-out, and returns what the client then raises."""
         timeout_s = action.seconds or self.network.profile.limit("client_read_timeout_s")
@@ -346,6 +333,19 @@ class _Method:
     def record(self, start_s: float, outcome: EventOutcome, error: str, applied: bool) -> None:
         ms = round((self.kernel.now - start_s) * 1000.0, 3)
         self.add("sdk", self.name, outcome, ms=ms, error=error, applied=applied)
+
+
+def conflict(call: Call, operation: str) -> Exception:
+    """What DynamoDB answers where another transaction holds an item of the call."""
+    items = call.kwargs.get("TransactItems")
+    if items is None:
+        return client_error(Refusal("TransactionConflictException", "Transaction is ongoing for the item"), operation)
+    reasons = [{"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}]
+    reasons += [{"Code": "None"} for _ in items[1:]]
+    codes = ", ".join(reason["Code"] for reason in reasons)
+    message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
+    refusal = Refusal("TransactionCanceledException", message, CancellationReasons=reasons)
+    return client_error(refusal, operation)
 
 
 def code_of(failure: Exception) -> str:

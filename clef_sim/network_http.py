@@ -52,7 +52,7 @@ class _Exchange:
         self.delivered = False
         self.call: Call | None = None
         if self.network.faults.watches("http", self.operation):
-            kwargs: dict[str, Any] = {"host": self.host, "content": request.content}
+            kwargs: dict[str, Any] = {"url": str(request.url), "content": request.content}
             self.call = self.network.next_call("http", self.operation, kwargs, transport.instance)
 
     def run(self) -> httpx.Response:
@@ -101,8 +101,8 @@ class _Exchange:
     def _arrive_struck(self, endpoint: Endpoint, call: Call, action: Action) -> httpx.Response | Exception:
         if action.kind == "throttle":
             return httpx.Response(429, text="Rate exceeded")
-        if action.kind == "stale":
-            told = f"fault {action.fault!r}: kind(='stale') cannot strike HTTP; strike an SDK read"
+        if action.kind == "conflict":
+            told = f"fault {action.fault!r}: kind(='conflict') cannot strike HTTP; strike a DynamoDB write"
             raise self.kernel.abort(BadInput(told))
         self.delivered = call.applied = True
         endpoint.submit(self.request, lambda _outcome: None)  # the answer gets lost

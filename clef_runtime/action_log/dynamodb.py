@@ -137,8 +137,7 @@ class DynamoDBActionLog:
                     yield decode_edge(item["json"]["S"])
 
     def gc(self, before_s: float) -> int:
-        """As the port has it; by one Scan of the table and one call for each record. A table of size wants
-        `ttl_s` instead."""
+        """As the port has it; reads the whole table. A large one wants `ttl_s` instead."""
         flows: dict[str, list[tuple[str, float]]] = {}
         arguments = {
             "TableName": self._table,
@@ -150,10 +149,9 @@ class DynamoDBActionLog:
             for item in page:
                 flows.setdefault(item["pk"]["S"], []).append((item["sk"]["S"], float(item["at"]["N"])))
         old = {flow: records for flow, records in flows.items() if max(at for _, at in records) < before_s}
-        for flow, records in old.items():
-            for sort_key, _ in records:
-                self._call(self._client.delete_item, {"TableName": self._table, "Key": _key(flow, sort_key)})
-        return sum(map(len, old.values()))
+        keys = [_key(flow, sort_key) for flow, records in old.items() for sort_key, _ in records]
+        aws.delete_batches(self._call, self._client, self._table, keys)
+        return len(keys)
 
     def _get(self, flow: str, sort_key: str, *, consistent: bool) -> str | None:
         arguments = {"TableName": self._table, "Key": _key(flow, sort_key), "ConsistentRead": consistent}

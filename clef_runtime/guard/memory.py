@@ -9,15 +9,29 @@ import msgspec
 
 from clef_runtime.context import Clock
 from clef_runtime.errors import BadInput, Conflict
-from clef_runtime.guard.base import Claim
+from clef_runtime.guard.base import Claim, ClaimState
 from clef_runtime.model import Firing, firing_id
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Firing).decode
+
+
+class _Stored(msgspec.Struct):
+    text: bytes  # the firing as JSON, so that nobody shares an object with the guard
+    owner: str
+    fencing: int
+    until_s: float
+    fired: bool = False
+
+    def claim(self, state: ClaimState) -> Claim:
+        return Claim(state, _decode(self.text), self.owner, self.fencing, self.until_s)
 
 
 class MemoryFiringGuard:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._acquired: set[str] = set()
-        self._claims: dict[str, Claim] = {}
+        self._claims: dict[str, _Stored] = {}
         self._lock = threading.RLock()
 
     def try_acquire(self, completion_ids: Iterable[str], sync: str) -> bool:
@@ -34,23 +48,22 @@ class MemoryFiringGuard:
         with self._lock:
             there = self._claims.get(firing.id)
             if there is None:
-                claim = Claim("won", firing, owner, 1, now_s + lease_s)
-            elif there.state == "fired" or (there.expires_at > now_s and there.owner != owner):
-                return there
-            elif there.expires_at > now_s:
-                return msgspec.structs.replace(there, state="won")
-            else:
-                fencing = there.fencing + (there.owner != owner)
-                claim = Claim("won", there.firing, owner, fencing, now_s + lease_s)
-            self._claims[firing.id] = msgspec.structs.replace(claim, state="held")
-            return claim
+                self._claims[firing.id] = _Stored(_encode(firing), owner, 1, now_s + lease_s)
+                return Claim("won", firing, owner, 1, now_s + lease_s)
+            if there.fired:
+                return there.claim("fired")
+            if there.until_s > now_s:
+                return there.claim("won" if there.owner == owner else "held")
+            there.fencing += there.owner != owner
+            there.owner, there.until_s = owner, now_s + lease_s
+            return there.claim("won")
 
     def mark_fired(self, claim: Claim) -> None:
         with self._lock:
             there = self._claims.get(claim.firing.id)
             if there is None or (there.owner, there.fencing) != (claim.owner, claim.fencing):
                 raise fenced_off(claim)
-            self._claims[claim.firing.id] = msgspec.structs.replace(there, state="fired")
+            there.fired = True
 
 
 def check_lease(lease_s: float) -> None:

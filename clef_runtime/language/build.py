@@ -271,9 +271,7 @@ class Build(ExpressionRules):
         name = field_name(action)
         return Query(
             f"{concept_urn(concept)}/{name}",
-            tuple(
-                QueryBinding(each.match.name, each.name) for each in output if isinstance(each.match, Variable)
-            ),
+            tuple(QueryBinding(each.match.name, each.name) for each in output if isinstance(each.match, Variable)),
             ask=Ask(name, tuple(_asked(each) for each in inputs if not isinstance(each.match, Wildcard)), output),
         )
 
@@ -310,9 +308,7 @@ class Build(ExpressionRules):
     def loop(self, children: list[Any]) -> list[ThenAction]:
         _, variable, _, items, *steps = children
         loop = Loop(variable_name(variable), items.expr)
-        return [
-            ThenAction(step.concept, step.action, step.fields, (loop, *step.loops)) for step in self._flat(steps)
-        ]
+        return [ThenAction(step.concept, step.action, step.fields, (loop, *step.loops)) for step in self._flat(steps)]
 
     def entry(self, children: list[Any]) -> tuple[str, Value]:
         return field_name(children[0]), children[1]

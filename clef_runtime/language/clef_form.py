@@ -54,9 +54,9 @@ def _tokens(text: str) -> list[tuple[str, bool]]:
     return found
 
 
-def words(text: str) -> Iterator[tuple[str, int, int]]:
-    """The words and signs of a text outside of strings and comments, each with where it starts and ends."""
-    for match in _TOKEN.finditer(text):
+def words(text: str, start: int = 0) -> Iterator[tuple[str, int, int]]:
+    """The words and signs from `start` on, outside of strings and comments, each with its start and end."""
+    for match in _TOKEN.finditer(text, start):
         if match["word"]:
             yield match["word"], match.start(), match.end()
 

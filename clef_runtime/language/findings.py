@@ -32,16 +32,12 @@ class Finding(msgspec.Struct, frozen=True, order=True):
         return f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.message} [{self.code}]"
 
     def as_error(self) -> SyncSyntaxError:
-        return SyncSyntaxError(
-            self.message, file=self.file, line=self.line, column=self.column, text=self.text
-        )
+        return SyncSyntaxError(self.message, file=self.file, line=self.line, column=self.column, text=self.text)
 
 
 def finding_of(error: SyncSyntaxError) -> Finding:
     """The finding that says the same as `error`."""
-    return Finding(
-        error.file, error.line, error.column, "error", "syntax", error.message, error.text.rstrip("\r\n")
-    )
+    return Finding(error.file, error.line, error.column, "error", "syntax", error.message, error.text.rstrip("\r\n"))
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -15,16 +15,14 @@ from clef_runtime.language.compiled import (
     Call,
     CompiledSync,
     Expr,
-    ListOf,
     Lit,
     Loop,
-    RecordOf,
-    Template,
     ThenAction,
 )
 from clef_runtime.language.expression_rules import Unreadable
 from clef_runtime.language.functions import UNREADABLE
 from clef_runtime.language.places import line_text, place
+from clef_runtime.language.walk import parts
 from clef_runtime.language.wording import explain
 
 _LOOPS_MAX = 8
@@ -60,7 +58,8 @@ def parse(text: str, file: str) -> list[CompiledSync]:
 def read_expression(text: str) -> Expr:
     """Raises Unreadable, which says where in `text` and why."""
     with _lock:
-        return _cached(text, "expression")
+        found: Expr = _cached(text, "expression")
+    return found
 
 
 def read_condition(kind: str, text: str) -> Expr:
@@ -130,9 +129,7 @@ class Reading(Job):
 
     def _error(self, at: int, message: str) -> SyncSyntaxError:
         line, column = place(self._whole, self._base + at)
-        return SyncSyntaxError(
-            message, file=self.file, line=line, column=column, text=line_text(self._whole, line)
-        )
+        return SyncSyntaxError(message, file=self.file, line=line, column=column, text=line_text(self._whole, line))
 
 
 def _start(token: Token) -> int:
@@ -157,15 +154,5 @@ def _depth(found: Any) -> int:
     depth = 0
     while level and depth <= DEPTH_MAX:
         depth += 1
-        level = [part for expr in level for part in _parts(expr)]
+        level = [part for expr in level for part in parts(expr)]
     return depth
-
-
-def _parts(expr: Expr) -> tuple[Expr, ...]:
-    if isinstance(expr, Call):
-        return expr.args
-    if isinstance(expr, ListOf):
-        return expr.items
-    if isinstance(expr, Template):
-        return expr.parts
-    return tuple(item for _, item in expr.fields) if isinstance(expr, RecordOf) else ()

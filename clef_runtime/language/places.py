@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+
+@lru_cache(maxsize=2)
+def line_starts(text: str) -> list[int]:
+    """Where each line starts. Kept for the text in hand, since every finding about it asks."""
+    starts = [0]
+    while end := text.find("\n", starts[-1]) + 1:
+        starts.append(end)
+    return starts
+
 
 def place(text: str, at: int) -> tuple[int, int]:
     """Line and column of the character at index `at`."""
@@ -11,8 +22,6 @@ def place(text: str, at: int) -> tuple[int, int]:
 
 def line_text(text: str, line: int) -> str:
     """One line, without its end."""
-    start = 0
-    for _ in range(line - 1):
-        start = text.find("\n", start) + 1
+    start = line_starts(text)[line - 1]
     end = text.find("\n", start)
     return text[start : end if end >= 0 else len(text)].rstrip("\r")

@@ -56,6 +56,12 @@ def _pool(pool: Pool | None) -> Pool:
     return DEFAULT if pool is None else pool
 
 
+def _decode(content: bytes) -> tuple[CompiledSync, ...]:
+    from clef_runtime.language.artifact import load_artifact
+
+    return tuple(load_artifact(content))
+
+
 def _content(artifact: bytes | Path) -> bytes:
     if isinstance(artifact, bytes):
         return artifact

@@ -99,7 +99,7 @@ def _sqs(records: Sequence[Mapping[str, Any]], service: FunctionService, partial
             stopped.add(group)
     first = next((error for error in ended if error is not None), None)
     if first is not None:
-        _log.warning("%d of %d messages come again; the first failed with: %s", len(failed), len(records), first)
+        _log.info("%d of %d messages come again; the first failed with: %s", len(failed), len(records), first)
         if not partial:
             raise first
     return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}

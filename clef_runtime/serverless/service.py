@@ -38,11 +38,7 @@ _STATUSES: tuple[tuple[type[ClefError], int], ...] = (
 def error_response(error: Exception) -> HttpResponse:
     """The answer that tells a caller of `error`: its words, no traceback. 4xx: surely not done. 5xx: it may have
     been, try again; `Retry-After` in whole seconds where it is known when."""
-    for kind, status in _STATUSES:
-        if isinstance(error, kind):
-            break
-    else:
-        status = 500
+    status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
     words = str(error) if isinstance(error, ClefError) else f"{type(error).__name__}: {error}"
     headers = {"retry-after": str(math.ceil(error.retry_after_s))} if isinstance(error, Held) else {}
     return HttpResponse(status, {"errors": {"body": [words]}}, headers)

@@ -52,10 +52,14 @@ def meets(row: Record, criteria: Criteria | None) -> bool:
     return True
 
 
-def arrange(rows: Iterable[Record], sort: str | None, limit: int | None, offset: int) -> list[Record]:
-    """Sorts, skips and cuts. Rows must come with their `__key`."""
+def check_bounds(limit: int | None, offset: int) -> None:
     if offset < 0 or (limit is not None and limit < 0):
         raise BadInput(f"offset(={offset}) and limit(={limit}) must be >= 0")
+
+
+def arrange(rows: Iterable[Record], sort: str | None, limit: int | None, offset: int) -> list[Record]:
+    """Sorts, skips and cuts. Rows must come with their `__key`."""
+    check_bounds(limit, offset)
     ordered = sorted(rows, key=lambda row: str(row[KEY]))
     if sort:
         field = sort.removeprefix("-")

@@ -26,7 +26,7 @@ from clef_runtime.errors import BadInput, Conflict, TooLarge
 from clef_runtime.model import Record, concept_name
 from clef_runtime.retry import Retry
 from clef_runtime.storage.base import Criteria, Is, Write
-from clef_runtime.storage.criteria import KEY, arrange, meets
+from clef_runtime.storage.criteria import KEY, arrange, check_bounds, meets
 from clef_runtime.storage.rows import check_key, decode_row, encode_row
 
 FILTERABLE_LENGTH = 128
@@ -107,6 +107,7 @@ class DynamoDBStorage:
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Record]:
+        check_bounds(limit, offset)
         # A Query comes in the order of the keys: without a sort, it may end at the last row that is asked for.
         most = offset + limit if limit is not None and sort is None and self._table else None
         found: list[Record] = []

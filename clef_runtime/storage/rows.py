@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -13,6 +14,8 @@ from clef_runtime.storage.criteria import KEY
 
 KEY_BYTES = 1024
 """The longest key: DynamoDB's limit for a sort key, kept by every adapter so that all agree."""
+
+_WHOLE = frozenset((str, int, bool, type(None)))
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -39,7 +42,7 @@ def encode_row(value: Record) -> bytes:
     except (TypeError, ValueError) as error:
         raise BadInput(f"value is not JSON: {error}") from error
     if b"null" in text:
-        _refuse_nan(value)
+        _refuse_nan(value.values())
     return text
 
 
@@ -47,9 +50,15 @@ def decode_row(text: bytes | str) -> Record:
     return _decode(text)
 
 
-def _refuse_nan(value: Any) -> None:
+def _refuse_nan(values: Iterable[Any]) -> None:
     """The encoder writes NaN and infinity as null: a loss that must not pass unseen."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise BadInput(f"value is not JSON: it holds {value}")
-    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
-        _refuse_nan(each)
+    for value in values:
+        if type(value) in _WHOLE:
+            continue
+        if isinstance(value, float):
+            if not math.isfinite(value):
+                raise BadInput(f"value is not JSON: it holds {value}")
+        elif isinstance(value, dict):
+            _refuse_nan(value.values())
+        elif isinstance(value, list | tuple):
+            _refuse_nan(value)

@@ -6,11 +6,14 @@ its completion. One that only reads may run as often as it likes.
 
 from __future__ import annotations
 
+from typing import Any
+
 from clef_sim.checkers.case import Case
 from clef_sim.checkers.firings import nothing_to_examine
 from clef_sim.checkers.story import Run
 from clef_sim.checkers.verdict import Offences, Verdict
 from clef_sim.checkers.words import listed, seconds
+from clef_sim.history import Event
 
 
 def effects(case: Case) -> Verdict:
@@ -71,6 +74,6 @@ def _writes(run: Run) -> str:
     return listed(f"{each.data['op']} {each.data['relation']}/{each.data['key']}" for each in run.writes)
 
 
-def _write(event: object) -> object:
-    data = getattr(event, "data", {})
+def _write(event: Event) -> tuple[Any, ...]:
+    data = event.data
     return (data["op"], data["relation"], data["key"], data["value"])

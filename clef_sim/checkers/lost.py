@@ -149,7 +149,7 @@ def _undecided(case: Case, account: Account) -> str:
 
 def _blind(case: Case, account: Account, turn: Turn, unseen: str) -> str:
     recorded = account.flow.completions[unseen]
-    stale = recorded.at < float(turn.event.data.get("began", turn.event.at)) and recorded.index < turn.index
+    stale = recorded.at <= float(turn.event.data.get("began", turn.event.at)) and recorded.index < turn.index
     when = f"which had been recorded at {seconds(recorded.at)}" if stale else "which was not yet recorded"
     return (
         f"{turn.event.who} loaded the flow at {seconds(turn.event.at)} without"

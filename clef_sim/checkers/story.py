@@ -121,6 +121,8 @@ class Story:
         self.troubles: list[Event] = []
         """Faults, and what befell instances."""
         self.phases: list[Event] = []
+        self.last_at: dict[str, float] = {}
+        """By who: the virtual second of its last sign of life."""
         self.guarded = False
         """Whether a firing guard is in use."""
         self.logged = False
@@ -139,6 +141,7 @@ class Story:
     # ---- one event
 
     def _tell(self, index: int, event: Event) -> None:
+        self.last_at[event.who] = event.at
         match event.kind:
             case "sdk":
                 self._sdk[event.who] = event

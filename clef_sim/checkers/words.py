@@ -11,6 +11,9 @@ from clef_sim.history import Event
 
 _LISTED = 4
 
+_FATE_S = 5.0
+"""Virtual seconds between an execution's last sign of life and what ended it; a handler may compute so long."""
+
 
 def short(id: str) -> str:
     return id if len(id) <= 10 else id[:6] + ".."
@@ -65,20 +68,20 @@ class Words:
         return text if len(text) <= 160 else text[:157] + "..."
 
     def fate(self, who: str, after: float) -> str:
-        """What befell the execution or its instance next: killed, frozen, a fault; empty where nothing did."""
-        fall: Event | None = None
+        """What befell the execution or its instance next: killed, frozen, a fault; empty where nothing did.
+
+        An instance that ended long after the execution's last sign of life did not end it.
+        """
+        until = self._story.last_at.get(who, after) + _FATE_S
         fault: Event | None = None
         for event in self._story.troubles:
-            if event.at < after or not _concerns(event, who):
+            if not after <= event.at <= until or not _concerns(event, who):
                 continue
             if event.kind == "fault":
-                fault = fault or event
+                fault = event
             elif event.name in ("killed", "frozen", "restarted"):
-                fall = event
-                break
-        if fall is not None:
-            by = f" (fault {fault.name})" if fault is not None else ""
-            return f"the instance was {fall.name} at {seconds(fall.at)}{by}"
+                by = f" (fault {fault.name})" if fault is not None else ""
+                return f"the instance was {event.name} at {seconds(event.at)}{by}"
         return f"the fault {fault.name} struck at {seconds(fault.at)}" if fault is not None else ""
 
 

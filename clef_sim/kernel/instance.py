@@ -17,7 +17,7 @@ class Instance:
         memory_mb: sets the speed of its client code (see the profile).
 
     Attributes:
-        alive: False from `kill` on.
+        alive: False from `kill` on; `killed_by` is its reason.
         frozen: > 0 while frozen; freezes nest.
         skew_s: how far its wall clock is ahead.
         on_kill: called with the reason, in order, once `alive` is False and before threads are killed.
@@ -28,6 +28,7 @@ class Instance:
         self.memory_mb = memory_mb
         self.skew_s = skew_s
         self.alive = True
+        self.killed_by = ""
         self.frozen = 0
         self.threads: dict[Thread, None] = {}
         self.parked: list[Thread] = []
@@ -42,6 +43,7 @@ class Instance:
         if not self.alive:
             return
         self.alive = False
+        self.killed_by = reason
         for told in self.on_kill:
             told(reason)
         self.parked.clear()

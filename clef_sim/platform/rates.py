@@ -1,10 +1,21 @@
-"""A rate limit that refills continuously and saves up no more than its burst."""
+"""What limits a platform: how many at once, and how many a second."""
 
 from __future__ import annotations
 
 
+class Pool:
+    """Executions at once, of the functions that share it."""
+
+    __slots__ = ("in_flight", "in_flight_max", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.in_flight = 0
+        self.in_flight_max = 0
+
+
 class Rate:
-    """Allows `per_s` a second, and at once no more than `burst`."""
+    """Allows `per_s` a second, refilled continuously; no more than `burst` are saved up."""
 
     __slots__ = ("_burst", "_left", "_per_s", "_then")
 

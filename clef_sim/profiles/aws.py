@@ -33,9 +33,7 @@ _LATENCIES: dict[str, Distribution] = {
     "dynamodb.CreateTable": LogNormal(3.9, 0.3, "assumed", "BG"),
     "dynamodb.DescribeTable": LogNormal(1.6, 0.35, "assumed: as GetItem", "BG"),
     "dynamodb.UpdateTimeToLive": LogNormal(2.02, 0.33, "assumed: as PutItem", "BG"),
-    "sqs.SendMessage": LogNormal(
-        2.1, 0.45, "assumed: near DynamoDB's PutItem, replicated before the answer", "BG"
-    ),
+    "sqs.SendMessage": LogNormal(2.1, 0.45, "assumed: near DynamoDB's PutItem, replicated before the answer", "BG"),
     "sqs.SendMessageBatch": LogNormal(2.3, 0.45, "assumed: near DynamoDB's BatchWriteItem", "BG"),
     "sqs.ReceiveMessage": LogNormal(2.0, 0.45, "assumed; a long poll's wait comes on top", "BG"),
     "sqs.DeleteMessage": LogNormal(1.8, 0.4, "assumed", "BG"),
@@ -79,9 +77,10 @@ _LIMITS: dict[str, Number] = {
     "function.first_call_mb_ms": Number(45_000.0, "cebert (d): c / memory", "M"),
     "function.first_call_floor_ms": Number(65.0, "cebert (d)", "M"),
     # alive(t) = N * 2^-floor(t / 380 s) over idle instances
-    "function.keep_alive_step_s": Number(380.0, "sebs", "H"),
-    "function.keep_alive_share": Number(0.5, "sebs", "H"),
+    "function.keep_alive_halves_s": Number(380.0, "sebs", "H"),
     "function.concurrency": Number(1000.0, "lambda-q", "H"),
+    # 10,000 requests/s at the default concurrency
+    "function.requests_per_s_and_concurrency": Number(10.0, "lambda-scale (d)", "M"),
     # 1,000 instances per 10 s and function, continuous refill, no saving up
     "function.scale_up_per_s": Number(100.0, "lambda-scale (d)", "H"),
     "function.scale_up_burst": Number(1000.0, "lambda-scale", "H"),

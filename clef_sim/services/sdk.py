@@ -19,11 +19,15 @@ METADATA: Answer = {"HTTPStatusCode": 200, "RetryAttempts": 0}
 """Shared by all answers: read it, do not change it."""
 
 
-class Unmodelled(NotImplementedError, AttributeError):
+class Unmodelled(NotImplementedError, AttributeError):  # noqa: N818  named as the tree in clef_runtime.errors
     """An operation, parameter or setting that exists in the SDK but not in this model. Nothing was done."""
 
 
-class Refusal(Exception):
+class ModelError(Exception):
+    """Base of what the models raise inside; no caller of an operation sees one."""
+
+
+class Refusal(ModelError):  # noqa: N818  reads as what it is
     """The service says no. Inside the models; callers of an operation see a `ClientError`.
 
     Args:
@@ -36,7 +40,7 @@ class Refusal(Exception):
         self.code, self.message, self.shape, self.extra = code, message, shape or code, extra
 
 
-class Malformed(Exception):
+class Malformed(ModelError):  # noqa: N818  reads as what it is
     """A value of the wrong Python type: the SDK itself refuses it. Callers see a `ParamValidationError`."""
 
 
@@ -103,16 +107,16 @@ def operation(
     The method raises `Unmodelled` for parameters that are not listed, botocore's `ParamValidationError` for
     missing ones, and its `ClientError` (code and message as the service's) for every `Refusal`.
     """
-    modelled = frozenset({*required, *optional})
+    modelled, needed = frozenset({*required, *optional}), frozenset(required)
 
     def make(function: Callable[[Service, Request], Answer]) -> Callable[..., Answer]:
         def call(self: Service, **request: Any) -> Answer:
             if not request.keys() <= modelled:
                 refuse_unmodelled(name, request.keys() - modelled, modelled)
             try:
-                for parameter in required:
-                    if parameter not in request:
-                        raise Malformed(f'Missing required parameter in input: "{parameter}"')
+                if not needed <= request.keys():
+                    missing = next(parameter for parameter in required if parameter not in request)
+                    raise Malformed(f'Missing required parameter in input: "{missing}"')
                 return function(self, request)
             except Refusal as refusal:
                 raise client_error(refusal, name) from None

@@ -27,6 +27,9 @@ def article(title: str, tags: list[str]) -> dict[str, object]:
     return {"article": written}
 
 
+# Those who follow are not among those who are followed: nobody may follow themselves.
+FOLLOWED = "/profiles/reader{n%7}/follow"
+FOLLOWERS = TOKENS[7:]
 SEED_ARTICLE = "/articles/seed-article-{n%40}"
 COMMENT = {"comment": {"body": "Comment {n}"}}
 
@@ -37,8 +40,7 @@ REQUESTS = RequestSet(
             Template("articles", "POST", "/articles", article("Seed article {n}", ["tag-{n%5}"]), TOKENS),
             ARTICLES,
         ),
-        # From the second turn of tokens on, everyone would follow themselves.
-        Setup(Template("follows", "POST", "/profiles/reader{n%7}/follow", None, TOKENS[7:]), USERS - 7),
+        Setup(Template("follows", "POST", FOLLOWED, None, FOLLOWERS), USERS),
         Setup(Template("comments", "POST", SEED_ARTICLE + "/comments", COMMENT, TOKENS), ARTICLES),
         Setup(Template("favorites", "POST", SEED_ARTICLE + "/favorite", None, TOKENS[3:]), ARTICLES),
     ),
@@ -62,8 +64,7 @@ REQUESTS = RequestSet(
         Template("add_comment", "POST", SEED_ARTICLE + "/comments", COMMENT, TOKENS, weight=5),
         Template("favorite", "POST", SEED_ARTICLE + "/favorite", None, TOKENS, weight=4),
         Template("unfavorite", "DELETE", SEED_ARTICLE + "/favorite", None, TOKENS, weight=1),
-        # Reader n follows reader n % 19, who is somebody else but for n % 380 < 19.
-        Template("follow", "POST", "/profiles/reader{n%19}/follow", None, TOKENS, weight=2),
+        Template("follow", "POST", FOLLOWED, None, FOLLOWERS, weight=2),
         Template("login_wrong", "POST", "/users/login", user("stranger", "{n}"), weight=1),
         Template("get_unknown", "GET", "/articles/no-such-article-{n}", weight=1),
         Template("no_token", "GET", "/user", weight=1),

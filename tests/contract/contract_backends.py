@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import boto3
@@ -25,6 +25,7 @@ from clef_runtime.guard.memory import MemoryFiringGuard
 from clef_runtime.storage.dynamodb import DynamoDBStorage, prefixed_table, single_table
 from clef_runtime.storage.memory import MemoryStorage
 from clef_runtime.unit_of_work import Staging
+from clef_sim.services.dynamodb import DynamoDB, Limits
 
 STAGES = "stages"  # an action's writes commit with its completion
 CALLS = "calls"  # reaches its service by SDK calls, which can fail
@@ -57,7 +58,7 @@ class FaultyClient:
     """An SDK client that fails where it is told to; `calls` has (method, arguments) of every call made."""
 
     def __init__(self, client: Any) -> None:
-        self._client = client
+        self.client = client  # without faults
         self._plans: dict[str, list[Callable[[Callable[[], Any]], Any]]] = {}
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
@@ -72,13 +73,27 @@ class FaultyClient:
             self._plans.setdefault(method, []).append(lambda call: _time_out())
 
     def lose_answer(self, method: str, *, times: int = 1) -> None:
-        """The next calls are done, but their answers are lost."""
+        """The next calls reach the service, but their answers are lost."""
 
         def plan(call: Callable[[], Any]) -> Any:
-            call()
+            with suppress(ClientError):  # a refusal is lost as well
+                call()
             _time_out()
 
         self._plans.setdefault(method, []).extend([plan] * times)
+
+    def fail_entries(self, *ids: str, code: str = "InternalError", sender: bool = False) -> None:
+        """The next send_message_batch accepts all entries but these."""
+        failed = [{"Id": id_, "Code": code, "Message": "planned", "SenderFault": sender} for id_ in ids]
+
+        def plan(call: Callable[[], Any]) -> Any:
+            _, arguments = self.calls[-1]
+            accepted = [entry for entry in arguments["Entries"] if entry["Id"] not in ids]
+            if accepted:
+                self.client.send_message_batch(**{**arguments, "Entries": accepted})
+            return {"Successful": [], "Failed": failed}
+
+        self._plans.setdefault("send_message_batch", []).append(plan)
 
     def before(self, method: str, action: Callable[[], Any]) -> None:
         """Something happens just before the next call."""
@@ -93,7 +108,7 @@ class FaultyClient:
         return [arguments for name, arguments in self.calls if name == method]
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
-        real = getattr(self._client, method)
+        real = getattr(self.client, method)
 
         def call(**arguments: Any) -> Any:
             self.calls.append((method, arguments))
@@ -127,6 +142,14 @@ class Services(msgspec.Struct):
         self.dynamodb.create_table(**describe(name))
         return name
 
+    def queue(self, *, fifo: bool) -> str:
+        name = f"q{next(_numbers)}"
+        made = self.sqs.create_queue(
+            QueueName=f"{name}.fifo" if fifo else name, Attributes={"FifoQueue": "true"} if fifo else {}
+        )
+        url: str = made["QueueUrl"]
+        return url
+
 
 @contextmanager
 def moto_services() -> Iterator[Services]:
@@ -145,6 +168,12 @@ def moto_services() -> Iterator[Services]:
         yield Services("moto", made["dynamodb"], made["sqs"])
 
 
+def model_services() -> Services:
+    """The simulator's models, called directly."""
+    clock = TestClock()
+    return Services("model", DynamoDB(clock.now, limits=Limits.none()), None)
+
+
 class Backend(msgspec.Struct):
     """One adapter family, ready to use: `storage` of one concept, a log and a guard that share its service."""
 
@@ -156,7 +185,6 @@ class Backend(msgspec.Struct):
     guard: Any = None
     faults: FaultyClient | None = None
     table: str = ""
-
 
 
 def memory_backend(_: None) -> Backend:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from hypothesis import event, given
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from clef_runtime.engine.flow import FlowState
@@ -20,17 +20,16 @@ from clef_runtime.language.compiled import (
 )
 from clef_runtime.model import Completion, firing_id
 
-CONCEPTS = ("urn:clef/A", "urn:clef/B")
-ACTIONS = ("x", "y")
-VALUES: tuple[Any, ...] = (0, 1, 1.0, True, False, None, "a", "b", "ok", [1], [True], {"k": 1}, {"k": 1.0}, {})
+# Few of everything, so that most draws have joins, twins and near misses in them.
+VALUES: tuple[Any, ...] = (1, 1.0, True, "a", "b", [1], [True], {"k": 1}, None)
 
-values = st.sampled_from(VALUES)
-variables = st.sampled_from("pqr").map(Variable)
-terms = variables | values.map(Literal) | variables | st.just(Wildcard())
+values = st.sampled_from(VALUES[:4]) | st.sampled_from(VALUES)
+terms = st.sampled_from("pq").map(Variable) | st.sampled_from([*map(Literal, VALUES[:4]), Variable("p"), Wildcard()])
 
 
 def records(*names: str) -> st.SearchStrategy[dict[str, Any]]:
-    return st.dictionaries(st.sampled_from(names), values)
+    first, *rest = names
+    return st.fixed_dictionaries({first: values}, optional=dict.fromkeys(rest, values))
 
 
 def fields(*names: str) -> st.SearchStrategy[tuple[FieldPattern, ...]]:
@@ -53,10 +52,10 @@ def completion(number: int, parts: tuple[Any, ...]) -> Completion:
 
 flows = st.lists(
     st.tuples(
-        st.sampled_from(CONCEPTS),
-        st.sampled_from(ACTIONS),
+        st.sampled_from(("urn:clef/A", "urn:clef/A", "urn:clef/B")),
+        st.sampled_from(("x", "x", "x", "y")),
         records("f", "g"),
-        st.sampled_from(("ok", "error")),
+        st.sampled_from(("a", "b")),
         records("g", "h"),
     ),
     max_size=6,
@@ -64,10 +63,10 @@ flows = st.lists(
 
 patterns = st.builds(
     Pattern,
-    st.sampled_from((*CONCEPTS, *CONCEPTS, "?p", "?s")),
-    st.sampled_from((*ACTIONS, *ACTIONS, "?t")),
-    fields("f", "g"),
-    fields("g", "h", "variant"),
+    st.sampled_from(("urn:clef/A", "urn:clef/A", "urn:clef/B", "?p", "?s")),
+    st.sampled_from(("x", "x", "x", "y", "?t")),
+    fields("f", "f", "g"),
+    fields("g", "g", "h", "variant"),
 )
 
 sync_lists = st.lists(st.lists(patterns, min_size=1, max_size=3), min_size=1, max_size=4).map(
@@ -133,6 +132,7 @@ def reference(syncs: list[CompiledSync], flow: list[Completion]) -> dict[str, tu
 # --- what must hold -----------------------------------------------------------------------------------
 
 
+@settings(deadline=None, max_examples=250)
 @given(sync_lists, flows, st.randoms(use_true_random=False))
 def test_matches_in_any_arrival_order_are_the_reference_each_reported_once(
     syncs: list[CompiledSync], flow: list[Completion], random: Any
@@ -155,11 +155,13 @@ def test_matches_in_any_arrival_order_are_the_reference_each_reported_once(
             binding = binding_of(match.sync.when, match.completions)
             assert binding is not None
             assert binding.keys() == match.bindings.keys()
-            assert all(same(match.bindings[name], value) for name, value in binding.items())
+            # By text, since 1 and 1.0 are equal and yet the first one counts.
+            assert all(repr(match.bindings[name]) == repr(value) for name, value in binding.items())
             reported.append(match.firing_id)
     assert sorted(reported) == sorted(expected)
 
 
+@settings(deadline=None, max_examples=250)
 @given(sync_lists, flows)
 def test_matches_of_an_early_completion_hold_those_with_later_ones(
     syncs: list[CompiledSync], flow: list[Completion]

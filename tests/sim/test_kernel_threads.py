@@ -277,7 +277,7 @@ def test_freeze_nests_and_a_frozen_thread_can_be_killed(kernel: Kernel, log: Log
 
 def test_timer_cancelled_never_strikes_and_leaves_no_event(kernel: Kernel, log: Log) -> None:
     for n in range(1000):
-        kernel.timer(30.0, lambda n=n: log.append(n)).cancel()  # type: ignore[misc]  # a lambda's default
+        kernel.timer(30.0, lambda n=n: log.append(n)).cancel()
     kept = kernel.timer(30.0, lambda: log.append(kernel.now))
     kernel.call_later(1.0, lambda: kernel.timer(30.0, lambda: log.append(kernel.now)) and None)
     kernel.run()

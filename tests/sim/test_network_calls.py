@@ -15,25 +15,22 @@ from clef_sim.kernel.instance import Instance
 from clef_sim.kernel.threads import Kernel, Killed
 from clef_sim.network import Action, Call, Kind, Network, Place, operation_name
 from clef_sim.profiles import profile
-from clef_sim.services.sdk import Refusal, client_error
+from clef_sim.services.sdk import Refusal, Unmodelled, client_error
 
 
 class Model:
     """A table of one item; says when it was called."""
 
     exceptions = "the model's own"
-    stale_s: float | None = None
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.applied_at: list[float] = []
-        self.seen_stale: list[float | None] = []
 
     def put_item(self, **kwargs: Any) -> dict[str, Any]:
         if kwargs.get("fail"):
             raise client_error(Refusal("ConditionalCheckFailedException", "no"), "PutItem")
         self.applied_at.append(self.kernel.now)
-        self.seen_stale.append(self.stale_s)
         return {"n": len(self.applied_at)}
 
     def frobnicate(self) -> None: ...
@@ -130,7 +127,7 @@ def test_same_seed_has_the_same_digest_and_a_replay_too() -> None:
         return world.history.digest
 
     first = Seeded(5)
-    digests = [digest(first), digest(Seeded(5)), digest(Replay(first.log))]  # type: ignore[arg-type]  # recorded
+    digests = [digest(first), digest(Seeded(5)), digest(Replay(first.log))]
     assert len(set(digests)) == 1
     assert digest(Seeded(6)) not in digests
 
@@ -150,7 +147,7 @@ def test_crash_kills_the_instance_at_its_place(place: Place, applied: bool) -> N
 
 def test_kill_between_apply_and_answer_is_recorded_as_unknown_and_applied() -> None:
     world = World()
-    world.model.put_item = lambda: world.kernel.call_later(0.0, lambda: world.instance.kill("host"))  # type: ignore[method-assign]
+    world.model.put_item = lambda: world.kernel.call_later(0.0, lambda: world.instance.kill("host"))
     world.run(lambda: world.client.put_item())
     [(_, outcome, data)] = world.events("sdk")
     assert (outcome, data["applied"]) == ("unknown", True)
@@ -186,16 +183,45 @@ def test_applied_then_timeout_applies_and_raises_after_the_clients_timeout() -> 
 
 def test_freeze_and_delay_hold_the_call_back() -> None:
     for kind in ("freeze", "delay"):
-        world = World(Strike("before", Action("held", kind, 5.0)))  # type: ignore[arg-type]  # a Kind
-        world.run(lambda world=world: world.client.put_item() and None)  # type: ignore[misc]  # default
+        world = World(Strike("before", Action("held", kind, 5.0)))
+        world.run(lambda world=world: world.client.put_item() and None)
         assert world.model.applied_at[0] > 5.0
         assert not world.instance.frozen
 
 
-def test_stale_reaches_the_model_for_that_call_only() -> None:
-    world = World(Strike("at", Action("old", "stale", 3.0)))
-    world.run(lambda: [world.client.put_item() for _ in range(2)])
-    assert world.model.seen_stale == [3.0, None]
+def test_conflict_refuses_a_write_with_the_services_own_error() -> None:
+    world = World(Strike("at", Action("held", "conflict")))
+
+    def body(items: dict[str, Any]) -> Any:
+        with pytest.raises(ClientError) as caught:
+            world.client.put_item(**items)
+        return caught.value.response
+
+    world.run(lambda: body({}))
+    assert world.ended[0]["Error"]["Code"] == "TransactionConflictException"
+    world = World(Strike("at", Action("held", "conflict")))
+    world.run(lambda: body({"TransactItems": [{"Put": {}}, {"Put": {}}]}))
+    assert world.ended[0]["Error"]["Code"] == "TransactionCanceledException"
+    assert [r["Code"] for r in world.ended[0]["CancellationReasons"]] == ["TransactionConflict", "None"]
+    assert world.model.applied_at == []
+
+
+def test_unmodelled_call_ends_the_run_whatever_the_handler_catches() -> None:
+    world = World()
+
+    def refuses(**_: Any) -> None:
+        raise Unmodelled("PutItem: Frob is not modelled")
+
+    world.model.put_item = refuses
+
+    def body() -> None:
+        try:
+            world.client.put_item(Frob=1)
+        except Exception:
+            pytest.fail("swallowed")
+
+    with pytest.raises(Unmodelled, match="Frob is not modelled"):
+        world.run(body)
 
 
 def test_plan_sees_each_place_with_what_is_known_there() -> None:
@@ -218,7 +244,7 @@ def test_plan_sees_each_place_with_what_is_known_there() -> None:
     ]
 
 
-@pytest.mark.parametrize(("place", "kind"), [("before", "throttle"), ("at", "delay"), ("after", "stale")])
+@pytest.mark.parametrize(("place", "kind"), [("before", "throttle"), ("at", "delay"), ("after", "conflict")])
 def test_action_at_a_place_where_it_cannot_strike_is_refused(place: Place, kind: Kind) -> None:
     world = World(Strike(place, Action("odd", kind)))
     with pytest.raises(BadInput, match=rf"kind\(='{kind}'\) cannot strike {place}"):

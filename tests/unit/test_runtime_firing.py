@@ -235,9 +235,7 @@ class Loop:
 
 def persistent(setting: Setting, **options: object) -> tuple[PersistentEngine, Loop]:
     storage = MemoryStorage()
-    loop = Loop(
-        Receiver(concepts(), lambda _: storage, setting.log, setting.clock, setting.ids, "recorded")
-    )
+    loop = Loop(Receiver(concepts(), lambda _: storage, setting.log, setting.clock, setting.ids, "recorded"))
     setting.firer._dispatcher = loop
     return PersistentEngine(setting.index, setting.firer, setting.clock, log=setting.log), loop
 

@@ -55,7 +55,8 @@ def _prepared(table: Table, entry: Request) -> Write:
     check_names("BatchWriteItem", entry, (), ("PutRequest", "DeleteRequest"))
     if len(entry) != 1:
         raise invalid(
-            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+            "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the "
+            "supported datatypes"
         )
     if "PutRequest" in entry:
         check_names("PutRequest", entry["PutRequest"], ("Item",), ())
@@ -71,8 +72,10 @@ def get(table_of: Callable[[str], Table], request: Request, now: float) -> Answe
     if count > BATCH_KEYS_MAX:
         raise invalid("Too many items requested for the BatchGetItem call")
     if not count:
-        raise invalid("1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Member "
-                      "must have length greater than or equal to 1")
+        raise invalid(
+            "1 validation error detected: Value at 'requestItems' failed to satisfy constraint: Member "
+            "must have length greater than or equal to 1"
+        )
     found: dict[str, list[Item]] = {}
     left: dict[str, Request] = {}
     size = 0

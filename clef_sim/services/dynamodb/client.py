@@ -142,18 +142,19 @@ class DynamoDB:
     # single items
 
     def _write(self, kind: str, name: str, request: Request) -> Answer:
-        check_returns(kind, request)
-        table = self._table(request["TableName"])
-        write = Write(table, kind, request)
-        if self.conflict is not None and self.conflict(name, table.name, write.key_item()):
+        write = Write(self._table(request["TableName"]), kind, request)
+        returns = request.get("ReturnValues", "NONE")
+        if returns != "NONE":
+            check_returns(write, returns)
+        if self.conflict is not None and self.conflict(name, write.table.name, write.key_item()):
             raise Refusal("TransactionConflictException", _CONFLICT)
-        write.compute()
         now = self._now()
         write.charge(now)
         write.check()
+        write.compute(now)
         write.commit(now)
-        if "ReturnValues" in request:
-            attributes = returned(write)
+        if returns != "NONE":
+            attributes = returned(write, returns)
             if attributes is not None:
                 return {"Attributes": attributes, "ResponseMetadata": METADATA}
         return {"ResponseMetadata": METADATA}
@@ -195,9 +196,7 @@ class DynamoDB:
 
     # many items
 
-    @operation(
-        "Query", required=("TableName", "KeyConditionExpression"), optional=(*_READ, "ScanIndexForward")
-    )
+    @operation("Query", required=("TableName", "KeyConditionExpression"), optional=(*_READ, "ScanIndexForward"))
     def query(self, request: Request) -> Answer:
         """One page of a partition, by sort key."""
         return query(self._table(request["TableName"]), request, self._now())

@@ -28,10 +28,10 @@ def compile_path(parts: tuple[str | int, ...]) -> Operand:
     assert isinstance(first, str)
     if len(parts) == 1:
         if first.startswith("#"):
-            return lambda item, names, values: item.get(names[first])
-        return lambda item, names, values: item.get(first)
+            return lambda item, names, _values: item.get(names[first])
+        return lambda item, _names, _values: item.get(first)
 
-    def find(item: Item, names: Names, values: Values) -> Value | None:
+    def find(item: Item, names: Names, _values: Values) -> Value | None:
         value: Value | None = {"M": item}
         for part in parts:
             if value is None:
@@ -54,7 +54,7 @@ def step(value: Value, part: str | int, names: Names) -> Value | None:
 def compile_operand(node: Node) -> Operand:
     if node[0] == "value":
         token = node[1]
-        return lambda item, names, values: values[token]
+        return lambda _item, _names, values: values[token]
     if node[0] == "path":
         return compile_path(node[1])
     inner = compile_operand(node[2][0])

@@ -15,6 +15,7 @@ from clef_sim.services.sdk import Refusal, Request
 KeyTest: TypeAlias = tuple[str, str, tuple[str, ...]]
 """(operator, attribute as written, value tokens)"""
 
+WRITE_LABELS = ("ConditionExpression", "UpdateExpression")
 _EMPTY: Mapping[str, Any] = {}
 _CACHE_MAX = 4096  # texts; more means that somebody writes values into them
 
@@ -23,7 +24,8 @@ class Plan:
     """The expressions of one kind of request, compiled."""
 
     __slots__ = (
-        "_apart", "checks", "condition", "filter", "filter_roots", "keys", "names", "paths", "targets", "update",
+        "_apart", "checks", "condition", "filter", "filter_roots", "keys", "names", "paths", "roots",
+        "targets", "update",
         "values",
     )  # fmt: skip
 
@@ -35,6 +37,7 @@ class Plan:
         self.keys: list[KeyTest] = []
         self.paths: list[Path] = []
         self.filter_roots: list[str] = []
+        self.roots: list[str] = []
         self.targets: list[Path] = []
         self.update: Update | None = None
         self._apart: Callable[[Names], None] | None = None
@@ -49,6 +52,7 @@ class Plan:
             actions = parser.update()
             self.update = updates.compile_update(actions)
             self.targets = [action[1][1] for action in actions]
+            self.roots = [action[1][1][0] for action in actions]
             if len(actions) > 1:
                 self._apart = _once_per_names(lambda names: updates.check_overlap(actions, names))
             return actions
@@ -212,17 +216,25 @@ def key_tests(node: Node, parser: Parser) -> list[KeyTest]:
     return [(op, path[1][0], tuple(literal[1] for literal in literals))]
 
 
-_plans: dict[tuple[tuple[str, str | None], ...] | tuple[str | None, ...], Plan] = {}
-_NO_PLAN = Plan({})
+_plans: dict[tuple[Any, ...], Plan] = {}
+NO_PLAN = Plan({})
 
 
 def plan_of(request: Request, labels: tuple[str, ...]) -> Plan:
     """The compiled expressions of those request parameters that `labels` names."""
-    key = (labels, *[request.get(label) for label in labels])
-    found = _plans.get(key)
-    if found is None:
-        if len(_plans) >= _CACHE_MAX:
-            _plans.clear()
-        texts = {label: request[label] for label in labels if request.get(label) is not None}
-        found = _plans[key] = Plan(texts) if texts else _NO_PLAN
-    return found
+    key = (labels, *map(request.get, labels))
+    return _plans.get(key) or _compiled(key)
+
+
+def write_plan_of(request: Request) -> Plan:
+    """As `plan_of` for the expressions of a write."""
+    key = (WRITE_LABELS, request.get("ConditionExpression"), request.get("UpdateExpression"))
+    return _plans.get(key) or _compiled(key)
+
+
+def _compiled(key: tuple[Any, ...]) -> Plan:
+    texts = {label: text for label, text in zip(key[0], key[1:], strict=True) if text is not None}
+    if len(_plans) >= _CACHE_MAX:
+        _plans.clear()
+    _plans[key] = plan = Plan(texts) if texts else NO_PLAN
+    return plan

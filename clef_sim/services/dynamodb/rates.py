@@ -66,6 +66,10 @@ class Meter:
             self._prune(now)
         return True
 
+    def owe(self, key: object, units: float, now: float) -> None:
+        """Takes tokens that may not be there yet."""
+        self._full_at[key] = max(now, self._full_at.get(key, 0.0)) + units * self._per_unit_s
+
     def _prune(self, now: float) -> None:
         self._full_at = {key: at for key, at in self._full_at.items() if at > now}
         self._prune_at = max(1024, 2 * len(self._full_at))

@@ -59,7 +59,9 @@ def _key_range(table: Table, plan: Plan, names: Any, values: Values) -> tuple[An
         if name not in schema.key_names:
             raise invalid(f"Query condition missed key schema element: {schema.pk_name}")
         if any(kind not in values[operand] for operand in operands):
-            raise invalid("One or more parameter values were invalid: Condition parameter type does not match schema type")
+            raise invalid(
+                "One or more parameter values were invalid: Condition parameter type does not match schema type"
+            )
         if name == schema.pk_name:
             if op != "=":
                 raise invalid("Query key condition not supported")
@@ -75,8 +77,10 @@ def _bounds(op: str, bounds: list[Any], kind: str) -> tuple[Any, Any]:
     first = bounds[0]
     if op == "begins_with":
         if kind == "N":
-            raise invalid("Invalid KeyConditionExpression: Incorrect operand type for operator or function; "
-                          "operator or function: begins_with, operand type: N")
+            raise invalid(
+                "Invalid KeyConditionExpression: Incorrect operand type for operator or function; "
+                "operator or function: begins_with, operand type: N"
+            )
         return (first, True), (_after_prefix(first), False)
     if op == "between":
         if first > bounds[1]:
@@ -132,8 +136,10 @@ def _page(table: Table, plan: Plan, request: Request, found: Iterator[Stored], p
     """Reads up to `Limit` items and 1 MB, filters and projects what it read."""
     limit = request.get("Limit")
     if limit is not None and limit < 1:
-        raise invalid("1 validation error detected: Value at 'limit' failed to satisfy constraint: "
-                      "Member must have value greater than or equal to 1")
+        raise invalid(
+            "1 validation error detected: Value at 'limit' failed to satisfy constraint: "
+            "Member must have value greater than or equal to 1"
+        )
     names = request.get("ExpressionAttributeNames", {})
     values = request.get("ExpressionAttributeValues", {})
     read: list[Item] = []
@@ -151,7 +157,9 @@ def _page(table: Table, plan: Plan, request: Request, found: Iterator[Stored], p
     answer: Answer = {"Count": len(kept), "ScannedCount": len(read), "ResponseMetadata": METADATA}
     select = request.get("Select", "ALL_ATTRIBUTES")
     if select not in ("COUNT", "ALL_ATTRIBUTES", "SPECIFIC_ATTRIBUTES"):
-        raise Unmodelled(f"Select={select!r} is not modelled; modelled are COUNT, ALL_ATTRIBUTES, SPECIFIC_ATTRIBUTES")
+        raise Unmodelled(
+            f"Select={select!r} is not modelled; modelled are COUNT, ALL_ATTRIBUTES, SPECIFIC_ATTRIBUTES"
+        )
     if select != "COUNT":
         if plan.paths:
             answer["Items"] = [plan.project(item, names) for item in kept]

@@ -119,7 +119,9 @@ class Rows:
             known.sort(key=_by_rank)
             self._fresh = []
         extra = [(_rank(pk), pk) for pk in also if pk not in live]
-        ranked = sorted({rank: (rank, pk) for rank, pk in [*known, *extra]}.values(), key=_by_rank) if extra else known
+        ranked = (
+            sorted({rank: (rank, pk) for rank, pk in [*known, *extra]}.values(), key=_by_rank) if extra else known
+        )
         start = 0 if after is None else bisect_left(ranked, _rank(after), key=_by_rank)
         last = b""
         for place in range(start, len(ranked)):

@@ -106,7 +106,7 @@ class Parser:
         depth = 0
         for place in range(self.at, len(self.tokens)):
             token = self.tokens[place]
-            depth += (token == "(") - (token == ")")
+            depth += {"(": 1, ")": -1}.get(token, 0)
             if depth == 0:
                 return self.tokens[self.at + 1 : place] != [] and not self._operand_only(place)
         return True
@@ -136,8 +136,7 @@ class Parser:
 
     def operand(self, calls: dict[str, int]) -> Node:
         token = self.peek()
-        if token == "(":
-            self.at += 1
+        if self.keyword("("):
             inner = self.operand(calls)
             self.expect(")")
             return inner
@@ -152,7 +151,9 @@ class Parser:
         if name not in calls:
             known = {**TESTS, **OPERAND_CALLS, **UPDATE_CALLS}
             if name in known:
-                raise self.error(f"The function is not allowed to be used this way in an expression; function: {name}")
+                raise self.error(
+                    f"The function is not allowed to be used this way in an expression; function: {name}"
+                )
             raise self.error(f"Invalid function name; function: {name}")
         self.at += 2
         arguments = self._operands_until_close({**OPERAND_CALLS, **({} if name in TESTS else calls)})
@@ -163,9 +164,7 @@ class Parser:
             )
         needs_path = name in ("attribute_exists", "attribute_not_exists", "if_not_exists")
         if needs_path and arguments[0][0] != "path":
-            raise self.error(
-                "Operator or function requires a document path; operator or function: " + name
-            )
+            raise self.error("Operator or function requires a document path; operator or function: " + name)
         return ("call", name, tuple(arguments))
 
     def _operands_until_close(self, calls: dict[str, int]) -> list[Node]:

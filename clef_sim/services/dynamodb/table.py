@@ -142,21 +142,35 @@ class Table:
 
     def charge_write(self, pk: Any, units: float, now: float) -> None:
         """Raises Refusal where the partition or the table is over its rate; nothing is charged then."""
-        self._admit(self._write_meters, pk, units, now)
+        meter, whole = self._write_meters
+        if not (meter is None or meter.admit(pk, units, now)) or not (
+            whole is None or whole.admit(_TABLE, units, now)
+        ):
+            raise self._throttled()
+        self.consumed.wru += units
+
+    def owe_write(self, pk: Any, units: float, now: float) -> None:
+        """Adds to the cost of a write that was let in."""
+        meter, whole = self._write_meters
+        if meter is not None:
+            meter.owe(pk, units, now)
+        if whole is not None:
+            whole.owe(_TABLE, units, now)
         self.consumed.wru += units
 
     def charge_read(self, pk: Any, units: float, now: float) -> None:
-        self._admit(self._read_meters, pk, units, now)
+        """As `charge_write`; a scan, spread over all partitions, has the key None."""
+        meter, whole = self._read_meters
+        if not (meter is None or pk is None or meter.admit(pk, units, now)) or not (
+            whole is None or whole.admit(_TABLE, units, now)
+        ):
+            raise self._throttled()
         self.consumed.rru += units
 
-    def _admit(self, meters: list[tuple[Meter, bool]], pk: Any, units: float, now: float) -> None:
-        for meter, is_table in meters:
-            if pk is None and not is_table:
-                continue  # a scan, spread over all partitions
-            if not meter.admit(_TABLE if is_table else pk, units, now):
-                if self.schema.on_demand:
-                    raise Refusal("ThrottlingException", _ON_DEMAND_MESSAGE)
-                raise Refusal("ProvisionedThroughputExceededException", _PROVISIONED_MESSAGE)
+    def _throttled(self) -> Refusal:
+        if self.schema.on_demand:
+            return Refusal("ThrottlingException", _ON_DEMAND_MESSAGE)
+        return Refusal("ProvisionedThroughputExceededException", _PROVISIONED_MESSAGE)
 
     # writes
 
@@ -277,10 +291,5 @@ class Table:
         return self._expiries[0][0] if self._expiries else None
 
 
-def _meters(partition_rate_s: float | None, table_rate_s: float | None) -> list[tuple[Meter, bool]]:
-    meters = []
-    if partition_rate_s is not None:
-        meters.append((Meter(partition_rate_s), False))
-    if table_rate_s is not None:
-        meters.append((Meter(table_rate_s), True))
-    return meters
+def _meters(*rates_s: float | None) -> list[Meter | None]:
+    return [None if rate_s is None else Meter(rate_s) for rate_s in rates_s]

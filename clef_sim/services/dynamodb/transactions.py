@@ -76,16 +76,13 @@ def write(
     _check_count(items)
     if token is not None and tokens.known(token, items, now):
         return {"ResponseMetadata": METADATA}
-    writes, reasons = _prepared(table_of, items)
-    if sum(one.new[1] for one in writes if one is not None and one.new is not None) > TRANSACTION_BYTES_MAX:
-        raise invalid("Collection size exceeded: transaction request cannot be larger than 4 MB")
-    for number, one in enumerate(writes):
-        if one is not None:
-            reasons[number] = _reason(one, conflict, now)
+    writes = _prepared(table_of, items)
+    reasons = [_reason(one, conflict, now) for one in writes]
     if any(reason is not _NO_REASON for reason in reasons):
         raise _canceled(reasons)
+    if sum(one.new[1] for one in writes if one.new is not None) > TRANSACTION_BYTES_MAX:
+        raise invalid("Collection size exceeded: transaction request cannot be larger than 4 MB")
     for one in writes:
-        assert one is not None
         one.commit(now)
     if token is not None:
         tokens.add(token, items, now)
@@ -101,9 +98,8 @@ def _check_count(items: list[Request]) -> None:
         )
 
 
-def _prepared(table_of: Callable[[str], Table], items: list[Request]) -> tuple[list[Write | None], list[Reason]]:
-    writes: list[Write | None] = []
-    reasons: list[Reason] = []
+def _prepared(table_of: Callable[[str], Table], items: list[Request]) -> list[Write]:
+    writes: list[Write] = []
     seen: set[tuple[str, Any, Any]] = set()
     for entry in items:
         check_names("TransactWriteItems", entry, (), tuple(_SHAPES))
@@ -118,8 +114,7 @@ def _prepared(table_of: Callable[[str], Table], items: list[Request]) -> tuple[l
             raise invalid("Transaction request cannot include multiple operations on one item")
         seen.add(key)
         writes.append(one)
-        reasons.append(_NO_REASON)
-    return writes, reasons
+    return writes
 
 
 def _reason(one: Write, conflict: Conflict, now: float) -> Reason:
@@ -127,9 +122,9 @@ def _reason(one: Write, conflict: Conflict, now: float) -> Reason:
     if conflict is not None and conflict("TransactWriteItems", one.table.name, one.key_item()):
         return _CONFLICT
     try:
-        one.check()
-        one.compute()
         one.charge(now, times=2)
+        one.check()
+        one.compute(now, times=2)
     except Refusal as refusal:
         return {"Code": _CODES[refusal.code], "Message": refusal.message, **refusal.extra}
     return _NO_REASON

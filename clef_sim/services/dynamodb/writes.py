@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from clef_sim.services.dynamodb.expressions import Plan, plan_of
+from clef_sim.services.dynamodb.expressions import Plan, write_plan_of
 from clef_sim.services.dynamodb.rates import write_units
 from clef_sim.services.dynamodb.rows import Stored
 from clef_sim.services.dynamodb.table import Table
 from clef_sim.services.dynamodb.values import Item, invalid, measure
 from clef_sim.services.sdk import Refusal, Request, Unmodelled
 
-WRITE_LABELS = ("ConditionExpression", "UpdateExpression")
 CONDITION_FAILED = "The conditional request failed"
 _RETURNS = {
     "put": frozenset({"NONE", "ALL_OLD"}),
@@ -30,7 +29,7 @@ class Write:
 
     def __init__(self, table: Table, kind: str, request: Request) -> None:
         self.table, self.kind, self.request = table, kind, request
-        self.plan = plan = plan_of(request, WRITE_LABELS)
+        self.plan = plan = write_plan_of(request)
         self.names, self.values = plan.bind(request)
         self.new: Stored | None = None
         self.key: Item = {}
@@ -45,12 +44,16 @@ class Write:
         self.old = table.rows.get(self.pk, self.sk)
         self.units = 0
 
+    def key_item(self) -> Item:
+        return self.table.key_item(self.new[0]) if self.new is not None else self.key
+
     def charge(self, now: float, times: int = 1) -> None:
-        """Pays for the write by the larger of old and new item. Raises Refusal where throttled."""
-        size = self.old[1] if self.old is not None else 0
+        """Pays for the write, by the larger of what is there and what is put. Raises Refusal where throttled."""
+        size = 0 if self.old is None else self.old[1]
         if self.new is not None and self.new[1] > size:
             size = self.new[1]
-        self.table.charge_write(self.pk, times * (-(-size // 1024) or 1), now)
+        self.units = -(-size // 1024) or 1
+        self.table.charge_write(self.pk, times * self.units, now)
 
     def check(self) -> None:
         """Raises Refusal (ConditionalCheckFailedException) where the condition does not hold."""
@@ -63,13 +66,16 @@ class Write:
             extra["Item"] = old[0].copy()
         raise Refusal("ConditionalCheckFailedException", CONDITION_FAILED, **extra)
 
-    def compute(self) -> None:
-        """Finds the new item of an update. Raises Refusal where it cannot be applied."""
+    def compute(self, now: float, times: int = 1) -> None:
+        """Finds the new item of an update, and pays for its growth. Raises Refusal where it cannot be applied."""
         if self.kind != "update":
             return
         base = self.key if self.old is None else self.old[0]
         update = self.plan.update
         self.new = measure(base if update is None else update(base, self.names, self.values))
+        growth = write_units(self.new[1]) - self.units
+        if growth > 0:
+            self.table.owe_write(self.pk, times * growth, now)
 
     def commit(self, now: float) -> None:
         if self.kind != "check" and not (self.old is None and self.new is None):
@@ -78,8 +84,8 @@ class Write:
 
 def _keep_keys(table: Table, plan: Plan, names: Any) -> None:
     schema = table.schema
-    for path in plan.targets:
-        name = names.get(path[0], path[0])
+    for root in plan.roots:
+        name = names.get(root, root)
         if name == schema.pk_name or name == schema.sk_name:
             raise invalid(
                 "One or more parameter values were invalid: "
@@ -87,30 +93,21 @@ def _keep_keys(table: Table, plan: Plan, names: Any) -> None:
             )
 
 
-def returned(write: Write) -> Item | None:
-    """What `ReturnValues` asks for; None where the answer has no attributes."""
-    wanted = write.request.get("ReturnValues", "NONE")
-    if wanted == "NONE":
-        return None
+def check_returns(write: Write, wanted: str) -> None:
     if wanted not in _RETURNS[write.kind]:
         raise invalid("Return values set to invalid value")
+    if wanted.startswith("UPDATED") and any(len(path) > 1 for path in write.plan.targets):
+        raise Unmodelled(
+            f"UpdateItem: ReturnValues={wanted} of a nested path is not modelled; use ALL_NEW or ALL_OLD"
+        )
+
+
+def returned(write: Write, wanted: str) -> Item | None:
+    """What `ReturnValues` asks for; None where the answer has no attributes."""
     stored = write.new if wanted.endswith("NEW") else write.old
-    if stored is None:
+    if stored is None or wanted == "NONE":
         return None
     if wanted.startswith("ALL"):
         return stored[0].copy()
-    roots = [write.names.get(path[0], path[0]) for path in write.plan.targets]
-    if any(len(path) > 1 for path in write.plan.targets):
-        raise Unmodelled("UpdateItem: ReturnValues=UPDATED_* of a nested path is not modelled; use ALL_NEW or ALL_OLD")
+    roots = [write.names.get(root, root) for root in write.plan.roots]
     return {name: stored[0][name] for name in roots if name in stored[0]} or None
-
-
-def check_returns(kind: str, request: Request) -> None:
-    wanted = request.get("ReturnValues", "NONE")
-    if wanted not in _RETURNS[kind]:
-        raise invalid("Return values set to invalid value")
-
-
-def batch_charge(table: Table, pk: Any, old: Stored | None, new: Stored | None, now: float) -> None:
-    size = max(old[1] if old else 0, new[1] if new else 0)
-    table.charge_write(pk, write_units(size), now)

@@ -40,7 +40,7 @@ def count(value: Any, default: int, least: int) -> int | None:
     """A whole number of at least `least`, written as a number or as text; None where it is not one."""
     if value is None:
         return default
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
 

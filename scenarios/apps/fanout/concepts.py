@@ -12,7 +12,7 @@ from clef_runtime.context import timestamp
 from clef_runtime.model import Outcome, Record, derive_id, ok
 
 LENGTH_MAX = 120  # characters of a list's name, an id or an address
-BATCH_MAX = 500
+BATCH_MAX = 50  # a commit in DynamoDB holds 100 writes, the completion's among them
 
 subscriber = Concept("Subscriber")
 campaign = Concept("Campaign")

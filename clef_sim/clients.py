@@ -1,0 +1,160 @@
+"""What an instance of a simulated deployment holds: SDK clients over the network, and recorded ports."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+
+from clef_runtime.action_log.base import ActionLog
+from clef_runtime.concept import Catalogue
+from clef_runtime.context import Clock
+from clef_runtime.deploy.wiring import Ports
+from clef_runtime.engine.where import Facts
+from clef_runtime.errors import NotFound
+from clef_runtime.guard.base import FiringGuard
+from clef_runtime.storage.base import Storage
+from clef_runtime.transport.base import Dispatcher, Publisher
+from clef_runtime.web import HttpRequest
+from clef_sim.history import History
+from clef_sim.kernel.instance import Instance
+from clef_sim.network import Network
+from clef_sim.network_http import SimTransport
+from clef_sim.platform.errors import TimedOut, TooManyRequests
+from clef_sim.platform.functions import FunctionPlatform
+from clef_sim.recorded import (
+    RecordedActionLog,
+    RecordedDispatcher,
+    RecordedFacts,
+    RecordedGuard,
+    RecordedPublisher,
+    RecordedStorage,
+    recorded_catalogue,
+)
+
+FUNCTION_HOST = "lambda-url.invalid"
+ENGINE_HOST = "engine.invalid"
+
+
+class SimClients:
+    """The SDK clients of one instance.
+
+    Args:
+        models: what answers, by service (`dynamodb`, `sqs`).
+        queue_urls: by queue name.
+        http_timeout_s: longer than a function may run.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        models: Mapping[str, Any],
+        queue_urls: Mapping[str, str],
+        instance: Instance,
+        *,
+        http_timeout_s: float,
+    ) -> None:
+        self._network, self._models, self._instance = network, models, instance
+        self._queue_urls, self._timeout_s = queue_urls, http_timeout_s
+        self._http: httpx.Client | None = None
+
+    def dynamodb(self) -> Any:
+        return self._network.client("dynamodb", self._models["dynamodb"], self._instance)
+
+    def sqs(self) -> Any:
+        return self._network.client("sqs", self._models["sqs"], self._instance)
+
+    def http(self) -> httpx.Client:
+        if self._http is None:
+            transport = SimTransport(self._network, self._instance)
+            self._http = httpx.Client(transport=transport, timeout=self._timeout_s, trust_env=False)
+        return self._http
+
+    def queue_url(self, queue: str) -> str:
+        if queue not in self._queue_urls:
+            raise NotFound(f"no queue {queue!r}; there are {', '.join(self._queue_urls)}")
+        return self._queue_urls[queue]
+
+    def function_url(self, function: str) -> str:
+        return f"https://{function}.{FUNCTION_HOST}"
+
+    def engine_url(self) -> str:
+        return f"http://{ENGINE_HOST}"
+
+
+class RecordedPorts(Ports):
+    """Every port, recorded in the history; actions take their modelled time."""
+
+    def __init__(self, history: History, clock: Clock, handler_s: Callable[[str, str], float]) -> None:
+        self._history, self._clock, self._handler_s = history, clock, handler_s
+
+    def catalogue(self, catalogue: Catalogue) -> Catalogue:
+        return recorded_catalogue(catalogue, self._history, self._clock, self._handler_s)
+
+    def storage(self, storage: Storage, concept: str) -> Storage:
+        return RecordedStorage(storage, self._history, concept)
+
+    def log(self, log: ActionLog) -> ActionLog:
+        return RecordedActionLog(log, self._history)
+
+    def guard(self, guard: FiringGuard) -> FiringGuard:
+        return RecordedGuard(guard, self._history)
+
+    def facts(self, facts: Facts) -> Facts:
+        return RecordedFacts(facts, self._history)
+
+    def dispatcher(self, dispatcher: Dispatcher) -> Dispatcher:
+        return RecordedDispatcher(dispatcher, self._history)
+
+    def publisher(self, publisher: Publisher) -> Publisher:
+        return RecordedPublisher(publisher, self._history)
+
+
+def url_event(request: HttpRequest, body: str | None, request_id: str) -> dict[str, Any]:
+    """The event by which a Function URL hands a request to its function."""
+    return {
+        "version": "2.0",
+        "rawPath": request.path,
+        "rawQueryString": str(httpx.QueryParams(dict(request.query))),
+        "queryStringParameters": dict(request.query),
+        "headers": dict(request.headers),
+        "requestContext": {
+            "requestId": request_id,
+            "http": {"method": request.method, "path": request.path},
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+class FunctionUrl:
+    """A function's URL as an endpoint of the network."""
+
+    def __init__(self, platform: FunctionPlatform, function: str) -> None:
+        self._platform, self._function = platform, function
+        self._served = 0
+
+    def submit(self, request: httpx.Request, answer: Callable[[httpx.Response | Exception], None]) -> None:
+        self._served += 1
+        plain = HttpRequest(
+            request.method, request.url.path, query=dict(request.url.params), headers=dict(request.headers)
+        )
+        event = url_event(plain, request.content.decode(), f"{self._function}-{self._served}")
+        self._platform.submit(self._function, event, lambda result, error: answer(to_httpx(result, error)))
+
+
+def to_httpx(result: Any, error: Exception | None) -> httpx.Response:
+    """What the platform answers over HTTP for a function's result, or its failure."""
+    if error is not None:
+        return httpx.Response(status_of(error), text=str(error))
+    body = result.get("body") or ""
+    content = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
+    return httpx.Response(result["statusCode"], content=content, headers=result.get("headers"))
+
+
+def status_of(error: Exception) -> int:
+    if isinstance(error, TooManyRequests):
+        return 429
+    return 504 if isinstance(error, TimedOut) else 502

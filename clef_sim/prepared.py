@@ -1,0 +1,180 @@
+"""Scenarios made ready: everything a file names is looked up and checked before anything runs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from clef_runtime.app import App, load_app
+from clef_runtime.deploy.manifest import Manifest, find_manifest, load_manifest
+from clef_runtime.deploy.names import Names
+from clef_runtime.engine.index import SyncIndex
+from clef_runtime.errors import BadInput, ClefError
+from clef_runtime.language import load_paths
+from clef_runtime.language.compiled import CompiledSync
+from clef_runtime.language.findings import did_you_mean
+from clef_sim.checkers import CHECKERS
+from clef_sim.kernel.choices import Seeded
+from clef_sim.metrics import METRICS
+from clef_sim.profiles import Profile, profile
+from clef_sim.requests import RequestSet, load_requests
+from clef_sim.scenario import (
+    AtCall,
+    ClockSkew,
+    Duplicate,
+    EngineRestart,
+    Expected,
+    Fault,
+    LateDelivery,
+    Redrive,
+    Reorder,
+    Scenario,
+    StaleRead,
+    Variant,
+)
+from clef_sim.workload import arrivals
+
+PROFILED = ("aws",)
+"""Clouds that have a profile."""
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """One run but for its seed: a scenario's variant on one manifest."""
+
+    scenario: Scenario
+    variant: Variant
+    manifest: Manifest
+    app: App
+    syncs: tuple[CompiledSync, ...]
+    index: SyncIndex
+    requests: RequestSet
+    profile: Profile
+
+    @property
+    def name(self) -> str:
+        """`orders-crash` or `orders-crash/once`."""
+        return self.scenario.name + (f"/{self.variant.name}" if self.variant.name else "")
+
+    @property
+    def template(self) -> str:
+        """The manifest's file, without folder and suffix: `aws-event-driven`."""
+        return Path(self.manifest.file).name.removesuffix(".deploy.yaml")
+
+    @property
+    def expected(self) -> dict[str, Expected]:
+        """The expected verdict of each checker."""
+        given = self.variant.expect
+        if isinstance(given, dict):
+            return {name: given.get(name, "valid") for name in CHECKERS}
+        return dict.fromkeys(CHECKERS, given)
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.scenario.file).parent
+
+
+def prepare(scenarios: Iterable[Scenario]) -> list[Prepared]:
+    """Every variant of every scenario on each of its topologies.
+
+    Raises:
+        BadInput: whatever a scenario names and is not there, or does not fit; for all scenarios at once.
+    """
+    ready: list[Prepared] = []
+    wrong: list[str] = []
+    for scenario in scenarios:
+        try:
+            ready += _prepare(scenario)
+        except ClefError as error:
+            wrong.append(f"{scenario.file}: {error}")
+    if wrong:
+        raise BadInput("\n".join(wrong))
+    return ready
+
+
+def _prepare(scenario: Scenario) -> list[Prepared]:
+    app, syncs, index = _app(scenario.app)
+    requests = load_requests(scenario.requests)
+    next(iter(arrivals(scenario.workload, requests, Seeded(0, record=False), Path(scenario.file).parent)), None)
+    _check_names("targets", scenario.targets, METRICS)
+    ready = []
+    for variant in scenario.variants or (Variant(name="", expect=scenario.expect),):
+        if isinstance(variant.expect, dict):
+            _check_names("expect", variant.expect, CHECKERS)
+        for topology in variant.topologies or scenario.topologies:
+            manifest = load_manifest(
+                _manifest_file(topology, scenario), {**scenario.settings, **variant.settings}
+            )
+            if manifest.cloud not in PROFILED:
+                raise BadInput(f"topologies: {topology}: there is no profile of cloud {manifest.cloud!r} yet")
+            made = Prepared(scenario, variant, manifest, app, syncs, index, requests, profile(manifest.cloud))
+            for number, fault in enumerate(scenario.faults):
+                _check_fault(f"faults.{number}", fault, made)
+            ready.append(made)
+    return ready
+
+
+def _manifest_file(topology: str, scenario: Scenario) -> Path:
+    beside = Path(scenario.file).parent / topology
+    return beside if beside.is_file() else find_manifest(topology)
+
+
+@lru_cache(maxsize=16)
+def _app(module: str) -> tuple[App, tuple[CompiledSync, ...], SyncIndex]:
+    app = load_app(module)
+    syncs = tuple(load_paths(app.syncs, app.functions))
+    return app, syncs, SyncIndex(syncs, app.functions)
+
+
+def _check_names(where: str, given: Iterable[str], known: Iterable[str]) -> None:
+    known = tuple(known)
+    for name in given:
+        if name not in known:
+            raise BadInput(f"{where}: no {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
+
+
+def _check_fault(path: str, fault: Fault, made: Prepared) -> None:
+    names = Names(made.manifest, made.app.name)
+    functions = [*names.functions(concept.name for concept in made.app.catalogue), names.evaluator, names.engine]
+    topology = made.manifest.topology
+    if isinstance(fault, AtCall | ClockSkew):
+        _check_part(f"{path}.function", fault.function, functions)
+    if isinstance(fault, AtCall):
+        service, _, operation = fault.call.partition(".")
+        known = [*made.profile.latencies, "http.POST", "http.GET"]
+        if operation != "*":
+            _check_call(f"{path}.call", fault.call, known)
+        elif not any(each.startswith(service + ".") for each in known):
+            raise BadInput(f"{path}.call(={fault.call!r}): no service {service!r}")
+        _check_part(f"{path}.on", fault.on, [*_targets(names, made), "/_clef/invoke", "/completions"])
+    if isinstance(fault, StaleRead):
+        _check_part(f"{path}.on", fault.on, _targets(names, made))
+    if isinstance(fault, Duplicate | Reorder | LateDelivery):
+        if topology != "C":
+            raise BadInput(f"{path}: {made.template} has no queues; take the fault out, or the topology")
+        _check_part(f"{path}.queue", fault.queue, _targets(names, made))
+    if isinstance(fault, Redrive) and topology != "C":
+        raise BadInput(f"{path}: {made.template} has no queues; take the fault out, or the topology")
+    if isinstance(fault, EngineRestart) and topology != "A":
+        raise BadInput(f"{path}: {made.template} has no engine service; take the fault out, or the topology")
+
+
+def _targets(names: Names, made: Prepared) -> list[str]:
+    concepts = [concept.name for concept in made.app.catalogue]
+    queues = [names.completion_queue, *(names.queue(concept) for concept in concepts)]
+    return [names.storage_table, names.log_table, names.guard_table, names.table_prefix, *dict.fromkeys(queues)]
+
+
+def _check_part(path: str, part: str, names: list[str]) -> None:
+    if part and not any(part in name for name in names):
+        raise BadInput(f"{path}(={part!r}) is no part of any name; there are {', '.join(names)}")
+
+
+def _check_call(path: str, call: str, known: list[str]) -> None:
+    if call not in known:
+        near = difflib.get_close_matches(call, known, n=1)
+        hint = f"; did you mean `{near[0]}`?" if near else ""
+        raise BadInput(f"{path}(={call!r}) is no SDK call that the profile knows{hint}")

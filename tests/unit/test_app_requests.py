@@ -1,0 +1,32 @@
+"""Templates of requests."""
+
+from __future__ import annotations
+
+import pytest
+
+from clef_runtime.errors import BadInput
+from scenarios.requests import Template, load_requests
+
+
+def test_template_numbers_path_query_body_and_token() -> None:
+    body = {"deep": [{"text": "a{n}b{n%3}"}], "kept": 5, "plain": "{m}"}
+    template = Template("t", "POST", "/x/{n/10}?limit={n%7}&tag=a%20b", body, ("t0", "t1"))
+    request = template.at(25)
+    assert (request.path, request.query) == ("/x/2", {"limit": "4", "tag": "a b"})
+    assert request.body == {"deep": [{"text": "a25b1"}], "kept": 5, "plain": "{m}"}
+    assert request.headers == {"authorization": "Token t1"}
+    assert Template("t", "GET", "/").at(3).headers == {}
+
+
+@pytest.mark.parametrize("name", ["conduit", "orders", "fanout"])
+def test_requests_names_are_unique_and_weights_are_not_negative(name: str) -> None:
+    templates = load_requests(name).templates
+    assert len({template.name for template in templates}) == len(templates)
+    assert all(template.weight >= 0 for template in templates)
+
+
+def test_requests_unknown_names_are_refused_with_those_there_are() -> None:
+    with pytest.raises(BadInput, match=r"conduit.*fanout.*orders"):
+        load_requests("nonsense")
+    with pytest.raises(BadInput, match="list_articles"):
+        load_requests("conduit").template("nonsense")

@@ -1,0 +1,141 @@
+"""What an instance keeps, and that no lock is held while it is made."""
+
+from __future__ import annotations
+
+import threading
+from functools import partial
+from typing import Any
+
+import pytest
+
+from clef_runtime.errors import Indeterminate
+from clef_runtime.serverless.cold_start import create_module_initializer
+from clef_runtime.serverless.connection_pool import (
+    DynamoDBConfig,
+    Pool,
+    Same,
+    get_dynamodb_action_log,
+    get_dynamodb_firing_guard,
+    get_dynamodb_storage,
+)
+
+
+class Client:
+    """Equal to every other client, as a careless SDK's may be."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Client)
+
+    def __hash__(self) -> int:
+        raise TypeError("not every client can be hashed")
+
+
+def test_pool_makes_each_thing_once() -> None:
+    made: list[str] = []
+    pool = Pool()
+    for key in ("a", "b", "a"):
+        pool.get(key, partial(made.append, key))
+    assert made == ["a", "b"]
+
+
+def test_pool_keeps_nothing_where_making_fails() -> None:
+    pool = Pool()
+    with pytest.raises(ZeroDivisionError):
+        pool.get("a", lambda: 1 // 0)
+    assert pool.get("a", lambda: 2) == 2
+
+
+def test_pool_makes_again_after_reset() -> None:
+    pool = Pool()
+    assert pool.get("a", lambda: 1) == 1
+    pool.reset()
+    assert pool.get("a", lambda: 2) == 2
+
+
+def test_pool_gives_racing_callers_one_thing_without_a_lock() -> None:
+    """Both callers are inside `make` at once: with a lock held there, the barrier would time out."""
+    pool, barrier = Pool(), threading.Barrier(2, timeout=10)
+    got: list[object] = []
+
+    def make() -> object:
+        barrier.wait()
+        return object()
+
+    threads = [threading.Thread(target=lambda: got.append(pool.get("a", make))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 2
+    assert got[0] is got[1]
+
+
+def test_pool_gives_a_caller_that_comes_back_during_making_the_first_result() -> None:
+    """As a virtual thread does whose instance takes another call while the first is suspended."""
+    pool = Pool()
+    inner: list[Any] = []
+
+    def make() -> str:
+        inner.append(pool.get("a", lambda: "second, finished first"))
+        return "first"
+
+    assert pool.get("a", make) == "second, finished first"
+    assert inner == ["second, finished first"]
+
+
+def test_same_is_identity() -> None:
+    one, other = Client(), Client()
+    assert Same(one) == Same(one)
+    assert Same(one) != Same(other)
+
+
+def test_storage_is_reused_for_one_client_and_config() -> None:
+    pool, client = Pool(), Client()
+    first = get_dynamodb_storage(client, DynamoDBConfig("User", table="t"), pool=pool)
+    assert get_dynamodb_storage(client, DynamoDBConfig("User", table="t"), pool=pool) is first
+    assert get_dynamodb_storage(client, DynamoDBConfig("Token", table="t"), pool=pool) is not first
+    assert get_dynamodb_storage(Client(), DynamoDBConfig("User", table="t"), pool=pool) is not first
+    assert get_dynamodb_storage(client, DynamoDBConfig("User", table="t"), pool=Pool()) is not first
+
+
+def test_action_log_and_guard_of_one_table_are_two_things() -> None:
+    pool, client = Pool(), Client()
+    log, guard = get_dynamodb_action_log(client, "t", pool=pool), get_dynamodb_firing_guard(client, "t", pool=pool)
+    assert get_dynamodb_action_log(client, "t", pool=pool) is log
+    assert get_dynamodb_firing_guard(client, "t", pool=pool) is guard
+    assert len(pool) == 2
+
+
+def test_module_initializer_builds_at_the_first_call_and_once() -> None:
+    built: list[int] = []
+
+    def build() -> str:
+        built.append(1)
+        return "module"
+
+    init = create_module_initializer(build)
+    assert built == []
+    assert [init(), init()] == ["module", "module"]
+    assert built == [1]
+
+
+def test_module_initializer_keeps_even_none() -> None:
+    built: list[int] = []
+    init = create_module_initializer(partial(built.append, 1))
+    init()
+    init()
+    assert built == [1]
+
+
+def test_module_initializer_builds_again_after_a_failure() -> None:
+    failures = [Indeterminate("no answer")]
+
+    def build() -> str:
+        if failures:
+            raise failures.pop()
+        return "module"
+
+    init = create_module_initializer(build)
+    with pytest.raises(Indeterminate):
+        init()
+    assert init() == "module"
