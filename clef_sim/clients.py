@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,13 +16,10 @@ from clef_runtime.errors import NotFound
 from clef_runtime.guard.base import FiringGuard
 from clef_runtime.storage.base import Storage
 from clef_runtime.transport.base import Dispatcher, Publisher
-from clef_runtime.web import HttpRequest
 from clef_sim.history import History
 from clef_sim.kernel.instance import Instance
 from clef_sim.network import Network
 from clef_sim.network_http import SimTransport
-from clef_sim.platform.errors import TimedOut, TooManyRequests
-from clef_sim.platform.functions import FunctionPlatform
 from clef_sim.recorded import (
     RecordedActionLog,
     RecordedDispatcher,
@@ -110,51 +106,3 @@ class RecordedPorts(Ports):
 
     def publisher(self, publisher: Publisher) -> Publisher:
         return RecordedPublisher(publisher, self._history)
-
-
-def url_event(request: HttpRequest, body: str | None, request_id: str) -> dict[str, Any]:
-    """The event by which a Function URL hands a request to its function."""
-    return {
-        "version": "2.0",
-        "rawPath": request.path,
-        "rawQueryString": str(httpx.QueryParams(dict(request.query))),
-        "queryStringParameters": dict(request.query),
-        "headers": dict(request.headers),
-        "requestContext": {
-            "requestId": request_id,
-            "http": {"method": request.method, "path": request.path},
-        },
-        "body": body,
-        "isBase64Encoded": False,
-    }
-
-
-class FunctionUrl:
-    """A function's URL as an endpoint of the network."""
-
-    def __init__(self, platform: FunctionPlatform, function: str) -> None:
-        self._platform, self._function = platform, function
-        self._served = 0
-
-    def submit(self, request: httpx.Request, answer: Callable[[httpx.Response | Exception], None]) -> None:
-        self._served += 1
-        plain = HttpRequest(
-            request.method, request.url.path, query=dict(request.url.params), headers=dict(request.headers)
-        )
-        event = url_event(plain, request.content.decode(), f"{self._function}-{self._served}")
-        self._platform.submit(self._function, event, lambda result, error: answer(to_httpx(result, error)))
-
-
-def to_httpx(result: Any, error: Exception | None) -> httpx.Response:
-    """What the platform answers over HTTP for a function's result, or its failure."""
-    if error is not None:
-        return httpx.Response(status_of(error), text=str(error))
-    body = result.get("body") or ""
-    content = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
-    return httpx.Response(result["statusCode"], content=content, headers=result.get("headers"))
-
-
-def status_of(error: Exception) -> int:
-    if isinstance(error, TooManyRequests):
-        return 429
-    return 504 if isinstance(error, TimedOut) else 502

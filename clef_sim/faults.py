@@ -68,8 +68,12 @@ class Armed:
         self.struck += 1
         return True
 
-    def uniform(self, low: float, high: float) -> float:
-        return self._stream.uniform(low, high)
+    def below(self, n: int) -> int:
+        return self._stream.below(n)
+
+    @property
+    def kind(self) -> str:
+        return str(self.spec.__struct_config__.tag)
 
 
 class Faults:

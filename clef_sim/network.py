@@ -187,9 +187,19 @@ class Network:
         elif action.kind == "delay":
             self.kernel.sleep(action.seconds)
         elif call.instance is not None:
-            call.instance.freeze()
-            self.kernel.call_later(action.seconds, call.instance.thaw)
+            self._freeze(call.instance, action.seconds)
             self.kernel.sleep(0.0)  # stands still here, not half a latency later
+
+    def _freeze(self, instance: Instance, seconds: float) -> None:
+        data = {"function": getattr(instance, "function", instance.name), "instance": instance.name}
+
+        def thaw() -> None:
+            instance.thaw()
+            self.history.add("instance", "thawed", **data)
+
+        instance.freeze()
+        self.history.add("instance", "frozen", ms=seconds * 1000.0, **data)
+        self.kernel.call_later(seconds, thaw)
 
     def crash(self, call: Call, action: Action) -> None:
         """Kills the calling instance; a caller without one dies alone."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import msgspec
 
 from clef_runtime.model import derive_id
 from clef_runtime.web import HttpRequest
-from clef_sim.clients import status_of, url_event
 from clef_sim.history import History
 from clef_sim.kernel.threads import Kernel
 from clef_sim.network import Network
+from clef_sim.platform.errors import TooManyRequests
 from clef_sim.platform.functions import FunctionPlatform
 from clef_sim.scenario import Client
 
@@ -74,7 +75,7 @@ class Outside:
 
         def hear(result: Any, error: Exception | None) -> None:
             if not heard.triggered:
-                heard.succeed(status_of(error) if error is not None else int(result["statusCode"]))
+                heard.succeed(_status(result, error))
 
         def give_up() -> None:
             if not heard.triggered:
@@ -88,3 +89,27 @@ class Outside:
         good = status != NO_ANSWER and status < 500
         self._history.add("response", name, "ok" if good else "unknown", flow=flow, status=status, attempt=attempt)
         return status
+
+
+def _status(result: Any, error: Exception | None) -> int:
+    """What the gateway answers for a function's result, or its failure."""
+    if error is not None:
+        return 429 if isinstance(error, TooManyRequests) else 502
+    return int(result["statusCode"])
+
+
+def url_event(request: HttpRequest, body: str | None, request_id: str) -> dict[str, Any]:
+    """The event (format 2.0) by which a Function URL hands a request to its function."""
+    return {
+        "version": "2.0",
+        "rawPath": request.path,
+        "rawQueryString": urlencode(request.query),
+        "headers": dict(request.headers),
+        "requestContext": {
+            "requestId": request_id,
+            "stage": "$default",
+            "http": {"method": request.method, "path": request.path},
+        },
+        "body": body,
+        "isBase64Encoded": False,
+    }

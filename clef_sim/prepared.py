@@ -18,8 +18,8 @@ from clef_runtime.language import load_paths
 from clef_runtime.language.compiled import CompiledSync
 from clef_runtime.language.findings import did_you_mean
 from clef_sim.checkers import CHECKERS
+from clef_sim.checkers.latency import LATENCY_TARGETS
 from clef_sim.kernel.choices import Seeded
-from clef_sim.metrics import METRICS
 from clef_sim.profiles import Profile, profile
 from clef_sim.requests import RequestSet, load_requests
 from clef_sim.scenario import (
@@ -27,7 +27,6 @@ from clef_sim.scenario import (
     ClockSkew,
     Duplicate,
     EngineRestart,
-    Expected,
     Fault,
     LateDelivery,
     Redrive,
@@ -65,12 +64,10 @@ class Prepared(msgspec.Struct, frozen=True):
         return Path(self.manifest.file).name.removesuffix(".deploy.yaml")
 
     @property
-    def expected(self) -> dict[str, Expected]:
-        """The expected verdict of each checker."""
+    def expected(self) -> dict[str, str]:
+        """What is expected of each checker, `valid` unless named; or of all together, under `*`."""
         given = self.variant.expect
-        if isinstance(given, dict):
-            return {name: given.get(name, "valid") for name in CHECKERS}
-        return dict.fromkeys(CHECKERS, given)
+        return dict(given) if isinstance(given, dict) else {"*": given}
 
     @property
     def folder(self) -> Path:
@@ -99,15 +96,13 @@ def _prepare(scenario: Scenario) -> list[Prepared]:
     app, syncs, index = _app(scenario.app)
     requests = load_requests(scenario.requests)
     next(iter(arrivals(scenario.workload, requests, Seeded(0, record=False), Path(scenario.file).parent)), None)
-    _check_names("targets", scenario.targets, METRICS)
+    _check_names("targets", scenario.targets, LATENCY_TARGETS)
     ready = []
     for variant in scenario.variants or (Variant(name="", expect=scenario.expect),):
         if isinstance(variant.expect, dict):
             _check_names("expect", variant.expect, CHECKERS)
         for topology in variant.topologies or scenario.topologies:
-            manifest = load_manifest(
-                _manifest_file(topology, scenario), {**scenario.settings, **variant.settings}
-            )
+            manifest = load_manifest(_manifest_file(topology, scenario), {**scenario.settings, **variant.settings})
             if manifest.cloud not in PROFILED:
                 raise BadInput(f"topologies: {topology}: there is no profile of cloud {manifest.cloud!r} yet")
             made = Prepared(scenario, variant, manifest, app, syncs, index, requests, profile(manifest.cloud))

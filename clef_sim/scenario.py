@@ -162,10 +162,10 @@ class Duplicate(Fault, frozen=True, kw_only=True, tag="duplicate"):
 
 
 class Reorder(Fault, frozen=True, kw_only=True, tag="reorder"):
-    """The queue holds a message back for up to `for_s`, while later ones pass."""
+    """The queue (a standard one) delivers a message up to `places` later than its turn."""
 
     queue: str
-    for_s: _Positive
+    places: _Count
 
 
 class LateDelivery(Fault, frozen=True, kw_only=True, tag="late_delivery"):
@@ -280,9 +280,7 @@ _AT = re.compile(r"^(?P<words>.*?)(?: - at `\$?(?P<path>[^`]*)`)?$", re.DOTALL)
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]+)`")
 
 
-def _explain(
-    path: Path, places: Mapping[tuple[str, ...], tuple[int, int]], record: Record, message: str
-) -> str:
+def _explain(path: Path, places: Mapping[tuple[str, ...], tuple[int, int]], record: Record, message: str) -> str:
     found = _AT.match(message)
     assert found is not None
     words = found["words"]
@@ -295,9 +293,7 @@ def _explain(
     place = next((places[steps[:n]] for n in range(len(steps), 0, -1) if steps[:n] in places), None)
     at = f"{path}:{place[0]}:{place[1]}" if place else str(path)
     value = _value_at(steps, record)
-    shown = (
-        f" (={value!r})" if value is not None and not unknown and not isinstance(value, dict | list) else ""
-    )
+    shown = f" (={value!r})" if value is not None and not unknown and not isinstance(value, dict | list) else ""
     return f"{at}: {'.'.join(steps) or 'scenario'}{shown}: {words}"
 
 

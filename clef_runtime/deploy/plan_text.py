@@ -38,11 +38,6 @@ def sections(plan: Plan) -> list[Section]:
         Section("Tables", ("name", "service", "holds", "keys", "kept"), _rows(_table, plan.tables)),
         Section("Queues", _QUEUE_COLUMNS, _rows(_queue, plan.queues)),
         Section("Topics", _QUEUE_COLUMNS, _rows(_queue, plan.topics)),
-        Section(
-            "Guarantees",
-            ("for", "holds", "because", "cost"),
-            tuple((each.what, each.holds, each.because, each.cost) for each in plan.guarantees),
-        ),
     ]
     return [section for section in found if section.rows]
 
@@ -79,6 +74,13 @@ def _queue(queue: Queue) -> tuple[str, ...]:
     return (queue.name, queue.consumer, order, batch, again, str(queue.max_receive_count), queue.dead_letters)
 
 
+def promises(plan: Plan) -> str:
+    """The guarantees, each with its reason and its cost."""
+    return "\n".join(
+        f"  {each.what}: {each.holds}\n    {each.because}\n    cost: {each.cost}" for each in plan.guarantees
+    )
+
+
 def text(plan: Plan) -> str:
     """All of a plan, columns aligned, as wide as it needs."""
     blocks = [headline(plan)]
@@ -90,5 +92,6 @@ def text(plan: Plan) -> str:
             for line in lines
         )
         blocks.append(f"{section.title}\n{body}")
+    blocks.append(f"Guarantees\n{promises(plan)}")
     blocks += [f"warning: {warning}" for warning in plan.warnings]
     return "\n\n".join(blocks)

@@ -105,7 +105,7 @@ class Wiring:
         self.manifest, self.app, self.index = manifest, app, index
         self.clients, self.clock, self.ids = clients, clock, ids
         self.ports, self.gather = ports or Ports(), gather
-        self.names = Names(manifest)
+        self.names = Names(manifest, app.name)
         self.catalogue = self.ports.catalogue(app.catalogue)
         self._available = available or app.catalogue.__contains__
         self._storages: dict[str, Storage] = {}

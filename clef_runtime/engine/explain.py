@@ -104,7 +104,8 @@ def explain(
     facts: Facts | None = None,
     functions: Mapping[str, Callable[..., Any]] = {},
 ) -> list[Explanation]:
-    """One explanation for each flow and sync, flows in the order of their first completion.
+    """One explanation for each flow and sync, flows in the order of their first completion. Without any
+    completion, of a flow without a name.
 
     Args:
         completions: of any number of flows; those with a known id are skipped.
@@ -119,7 +120,9 @@ def explain(
     for completion in completions:
         flows.setdefault(completion.flow, []).append(completion)
     return [
-        explanation for flow, members in flows.items() for explanation in _explain_flow(index, flow, members, facts)
+        explanation
+        for flow, members in (flows or {"": []}).items()
+        for explanation in _explain_flow(index, flow, members, facts)
     ]
 
 

@@ -133,9 +133,7 @@ def _check_arity(name: str, count: int, site: Site) -> None:
     if name in OPERATORS:
         fewest, most = (1 if name == "-" else 2), 2
     if not fewest <= count <= most:
-        wanted = (
-            str(fewest) if fewest == most else f"{fewest} to {most}" if most < UNLIMITED else f">= {fewest}"
-        )
+        wanted = str(fewest) if fewest == most else f"{fewest} to {most}" if most < UNLIMITED else f">= {fewest}"
         raise site.error(f"`{name}` takes {wanted} argument(s), not {count}")
 
 

@@ -13,22 +13,18 @@ from clef_runtime.engine.matching import Entry, hashable
 from clef_runtime.engine.where import Facts, QueryParts, ask_concept, query_parts
 from clef_runtime.language.compiled import (
     Bind,
-    Call,
-    Expr,
     FieldPattern,
     Filter,
-    ListOf,
     Literal,
     Match,
     Pattern,
     Query,
-    RecordOf,
-    Template,
     Var,
     Variable,
     WhereEntry,
 )
 from clef_runtime.language.functions import json_equal
+from clef_runtime.language.walk import within
 from clef_runtime.model import Completion, Record, concept_name
 
 COMPARED_MAX = 1_000
@@ -186,25 +182,10 @@ def why_no_bindings(
 
 
 def _filter_words(entry: Filter | Bind, row: Record) -> str:
-    names = dict.fromkeys(variables_of(entry.value)) if entry.value is not None else {}
+    used = within(entry.value) if entry.value is not None else ()
+    names = dict.fromkeys(each.name for each in used if isinstance(each, Var))
     values = ", ".join(f"?{name} is {shown(row.get(name))}" for name in names)
-    text = entry.text or entry.expr
-    return f"filter({text}) does not hold" + (f": {values}" if values else "")
-
-
-def variables_of(expr: Expr) -> Iterator[str]:
-    """The variables of an expression, in order."""
-    if isinstance(expr, Var):
-        yield expr.name
-    elif isinstance(expr, Call):
-        for arg in expr.args:
-            yield from variables_of(arg)
-    elif isinstance(expr, ListOf | Template):
-        for item in expr.items if isinstance(expr, ListOf) else expr.parts:
-            yield from variables_of(item)
-    elif isinstance(expr, RecordOf):
-        for _, item in expr.fields:
-            yield from variables_of(item)
+    return f"{entry.text or entry.expr} does not hold" + (f": {values}" if values else "")
 
 
 def _query_words(entry: Query, row: Record, parts: QueryParts, query: Callable[[str, Record], list[Record]]) -> str:

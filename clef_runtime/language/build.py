@@ -391,11 +391,10 @@ def _asked(field: FieldPattern) -> tuple[str, Expr]:
 
 def split_binding(inside: str) -> tuple[str, str] | None:
     """`expr as ?v` -> the text of `expr`, and `v`; at the first `as` outside of brackets, as Clef does."""
-    depth, before = 0, ""
+    depth = 0
     for word, start, end in clef_form.words(inside):
-        if word == "as" and depth == 0 and before not in ("?", "."):
+        if word == "as" and depth == 0 and not inside[:start].rstrip(" \t").endswith(("?", ".")):
             name = _AS_NAME.fullmatch(inside, end)
             return (inside[:start].strip(), name[1]) if name else None
         depth += (word == "(") - (word == ")")
-        before = word
     return None

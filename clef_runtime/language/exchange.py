@@ -14,6 +14,7 @@ import msgspec
 
 from clef_runtime.errors import BadInput
 from clef_runtime.language import clef_form
+from clef_runtime.language.clef_reading import Lost, read_tokens
 from clef_runtime.language.compiled import (
     Bind,
     CompiledSync,
@@ -119,8 +120,16 @@ def _complete(sync: CompiledSync) -> CompiledSync:
 
 def _parsed(entry: Bind | Filter, path: str, sync: CompiledSync) -> Bind | Filter:
     kind = _KIND.fullmatch(entry.expr) if isinstance(entry, Filter) else None
-    name, text = (kind[1], kind[2]) if kind else ("filter", entry.expr)
-    value = _read(text, None if isinstance(entry, Bind) else name, path, sync)
+    if isinstance(entry, Bind):
+        value = _read(entry.expr, path, sync)
+    elif kind and kind[1] == "guard":
+        try:
+            value = read_tokens(kind[2])
+        except Lost:
+            value = _read_condition("guard", kind[2], path, sync)
+    else:
+        name, text = (kind[1], kind[2]) if kind else ("filter", entry.expr)
+        value = _read_condition(name, text, path, sync)
     return msgspec.structs.replace(entry, value=value)
 
 
@@ -150,25 +159,40 @@ def _computed(value: Any, path: str, sync: CompiledSync) -> Expr | None:
     if not clef_form.looks_computed(value):
         return None
     called = _CALLED.match(value)
-    if called and called[1] not in BUILTINS:
-        return None  # nothing tells a call of an app's function from a text such as "retry(once)"
     if called:
-        return _read(value, None, path, sync)
+        # Nothing tells a call of an app's function from a text such as "retry(once)".
+        return _read(value, path, sync) if called[1] in BUILTINS else None
     try:
-        listed = _read(value.replace("\n, ", ""), None, path, sync)
-    except BadInput:
+        listed = [_listed(item) for item in value[1:-1].split(", ") if item != "\n"]
+    except Lost:
         return None  # a text in square brackets
-    return listed if isinstance(listed, ListOf) else None
+    return ListOf(tuple(listed))
 
 
-def _read(text: str, kind: str | None, path: str, sync: CompiledSync) -> Expr:
+def _listed(item: str) -> Expr:
+    quoted = len(item) > 1 and item[0] == item[-1] == '"'
+    return clef_form.template(item[1:-1]) if quoted else read_tokens(item)
+
+
+def _read(text: str, path: str, sync: CompiledSync) -> Expr:
+    try:
+        return read_tokens(text)
+    except Lost as error:
+        raise _unreadable(text, path, sync, error) from None
+
+
+def _read_condition(kind: str, text: str, path: str, sync: CompiledSync) -> Expr:
     from clef_runtime.language.expression_rules import Unreadable
-    from clef_runtime.language.parser import read_condition, read_expression
+    from clef_runtime.language.parser import read_condition
 
     try:
-        return read_expression(text) if kind is None else read_condition(kind, text)
+        return read_condition(kind, text)
     except Unreadable as error:
-        raise BadInput(
-            f"sync {sync.name!r}: {path}(={text!r:.120}) cannot be read: {error.args[0]};"
-            " compile the sync from its .sync file instead"
-        ) from None
+        raise _unreadable(text, path, sync, error) from None
+
+
+def _unreadable(text: str, path: str, sync: CompiledSync, error: Exception) -> BadInput:
+    return BadInput(
+        f"sync {sync.name!r}: {path}(={text!r:.120}) cannot be read: {error.args[0]};"
+        " compile the sync from its .sync file instead"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lark import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 _WORDS = {
@@ -44,7 +46,8 @@ _WORDS = {
 }
 """The terminals worth naming. Separators, operators and what fills brackets would only hide the others."""
 _ARROW = "`=>`"
-_FOUND_MAX = 30
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_FIRST = re.compile(r'"[^"\n]{0,30}"?|\?\s*[\w.-]+|[\w-]+|=>|\S')
 
 
 def explain(error: UnexpectedInput, text: str) -> tuple[int, str]:
@@ -52,20 +55,20 @@ def explain(error: UnexpectedInput, text: str) -> tuple[int, str]:
     if isinstance(error, UnexpectedToken):
         end = error.token.type == "$END"
         at = len(text.rstrip()) if end else error.token.start_pos or 0
-        found = "the end of the text" if end else f"`{_short(str(error.token))}`"
         expected = set(error.accepts or error.expected)
     else:
-        at = error.pos_in_stream or 0
-        found = f"`{text[at : at + 1]}`"
+        end, at = False, error.pos_in_stream or 0
         expected = set(error.allowed or ()) if isinstance(error, UnexpectedCharacters) else set()
-        if text[at : at + 1] in ('"', "'"):
-            return at, "found a string without an end, expected a closing quote"
+    if text[at : at + 1] == '"' and not _STRING.match(text, at):
+        return at, "found a string without an end, expected a closing quote"
+    found = "the end of the text" if end else f"`{_short(text[at : at + 80])}`"
     return at, f"found {found}, expected {_list(expected)}"
 
 
 def _short(text: str) -> str:
-    first = text.split("\n")[0]
-    return first if len(first) <= _FOUND_MAX and first == text else first[:_FOUND_MAX] + "..."
+    """The first word or sign; what stands behind it is not what is wrong."""
+    match = _FIRST.match(text)
+    return match[0] if match else text[:1]
 
 
 def _list(terminals: set[str]) -> str:

@@ -5,12 +5,14 @@ Nothing here locks. Where first calls race, each may do the work; the first resu
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from clef_runtime.engine.index import SyncIndex
 from clef_runtime.errors import BadInput
+from clef_runtime.language.artifact import read_artifact
 from clef_runtime.language.compiled import CompiledSync
 from clef_runtime.serverless.connection_pool import DEFAULT, Pool
 
@@ -31,7 +33,7 @@ def load_compiled_syncs(artifact: bytes | Path, *, pool: Pool | None = None) -> 
         BadInput: no such file, or not an artifact of this version.
     """
     content = _content(artifact)
-    return _pool(pool).get(("syncs", content), lambda: _decode(content))
+    return _pool(pool).get(("syncs", _hash(content)), lambda: read_artifact(content).syncs)
 
 
 def get_sync_index(
@@ -48,18 +50,16 @@ def get_sync_index(
     content = _content(artifact)
     named = tuple(sorted((functions or {}).items(), key=lambda item: item[0]))
     return _pool(pool).get(
-        ("index", content, named), lambda: SyncIndex(load_compiled_syncs(content, pool=pool), dict(named))
+        ("index", _hash(content), named), lambda: SyncIndex(load_compiled_syncs(content, pool=pool), dict(named))
     )
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _pool(pool: Pool | None) -> Pool:
     return DEFAULT if pool is None else pool
-
-
-def _decode(content: bytes) -> tuple[CompiledSync, ...]:
-    from clef_runtime.language.artifact import load_artifact
-
-    return tuple(load_artifact(content))
 
 
 def _content(artifact: bytes | Path) -> bytes:

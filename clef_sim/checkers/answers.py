@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+import msgspec
+
 from clef_runtime.model import Record
-from clef_sim.checkers.expressions import Unknown, canonical, fits, has_unknown
+from clef_sim.checkers.expressions import Unknown, fits, has_unknown
 from clef_sim.checkers.story import Story, Told
+
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class AllAnswers:
@@ -14,7 +18,7 @@ class AllAnswers:
 
     def __init__(self, story: Story) -> None:
         self._told = story.told
-        self._by_asked: dict[str, dict[str, dict[str, list[Told]]]] = {}
+        self._by_asked: dict[str, dict[bytes, dict[str, list[Told]]]] = {}
 
     def fitting(self, name: str, asked: Record, who: str) -> list[Told]:
         """The answers to this question that `who` got (an execution, or any of an instance), in order."""
@@ -24,10 +28,10 @@ class AllAnswers:
         if by_asked is None:
             by_asked = self._by_asked[name] = {}
             for told in self._told.get(name, []):
-                by_who = by_asked.setdefault(canonical(told.asked), {})
+                by_who = by_asked.setdefault(_encode(told.asked), {})
                 for each in dict.fromkeys((told.who, told.who.partition(":")[0])):
                     by_who.setdefault(each, []).append(told)
-        return by_asked.get(canonical(asked), {}).get(who, [])
+        return by_asked.get(_encode(asked), {}).get(who, [])
 
     def askers(self, names: Collection[str]) -> Iterator[str]:
         """Who asked any of these, in order."""

@@ -69,9 +69,9 @@ def _started_after_its_causes(case: Case) -> Iterator[str]:
             )
         flow = story.flows[data["flow"]]
         for matched in data["matched"]:
-            seen = _first_seen(flow, matched)
-            if seen is None or seen > run.index:
-                when = "is not on record" if seen is None else "was recorded only later"
+            recorded = flow.completions.get(matched)
+            if recorded is None or (recorded.index > run.index and not _seen_before(flow, matched, run)):
+                when = "is not on record" if recorded is None else "was recorded only later"
                 yield (
                     f"{case.words.invocation_id(id)} of sync {data['sync']} started at {seconds(run.event.at)}:"
                     f" completion {case.words.completion(matched)}, which it matched, {when}."
@@ -79,13 +79,9 @@ def _started_after_its_causes(case: Case) -> Iterator[str]:
                 )
 
 
-def _first_seen(flow: FlowStory, completion: str) -> int | None:
-    """The earliest place that shows the completion recorded: its append, or a load that found it."""
-    recorded = flow.completions.get(completion)
-    if recorded is None:
-        return None
-    loads = (turn.index for turn in flow.loads if completion in turn.event.data["ids"])
-    return min(recorded.index, next(loads, recorded.index))
+def _seen_before(flow: FlowStory, completion: str, run: Run) -> bool:
+    """Whether a load had found it: the append's answer may come back later than what it wrote is read."""
+    return any(turn.index < run.index and completion in turn.event.data["ids"] for turn in flow.loads)
 
 
 def _all_is_recorded(case: Case) -> Iterator[str]:

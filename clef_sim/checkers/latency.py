@@ -12,6 +12,9 @@ SAMPLES_MIN = 20
 _METRICS = ("sync_step_ms", "eager_chain_ms")
 _POINTS = ("p50", "p95", "p99", "max")
 
+LATENCY_TARGETS = tuple(f"{metric}_{point}" for metric in _METRICS for point in _POINTS)
+"""What a target may be set for, in ms."""
+
 
 def latency(case: Case) -> Verdict:
     """Invalid over a target; unknown with fewer than `SAMPLES_MIN` samples or for a target of another name."""
@@ -24,9 +27,8 @@ def latency(case: Case) -> Verdict:
     examined = 0
     for name, limit_ms in targets.items():
         metric, _, point = name.rpartition("_")
-        if metric not in _METRICS or point not in _POINTS:
-            known = ", ".join(f"{each}_{point}" for each in _METRICS for point in _POINTS)
-            unknown.append(f"{name} is not a metric; there are {known}")
+        if name not in LATENCY_TARGETS:
+            unknown.append(f"{name} is not a metric; there are {', '.join(LATENCY_TARGETS)}")
             continue
         values: Percentiles = getattr(metrics, metric)
         examined += values.count

@@ -123,7 +123,7 @@ def _undecided(case: Case, account: Account) -> str:
             return (
                 f"{turn.event.who} loaded the flow with all of its completions at {seconds(turn.event.at)}, and"
                 f" neither claimed nor sent it{_after(case, turn)}."
-                f" The reference requires {_required(account)}. Look at matching (engine/flow.py, matching.py)"
+                f"{_required(account)} Look at matching (engine/flow.py, matching.py)"
             )
         if len(unseen) < len(ids) or len(ids) == 1:
             blind.append(_blind(case, account, turn, unseen[0]))
@@ -138,7 +138,7 @@ def _undecided(case: Case, account: Account) -> str:
     if not handed:
         return (
             f"its last completion was recorded by {last.who} at {seconds(last.at)} and never handed to an"
-            f" engine that fired it{because}. The reference requires {_required(account)}."
+            f" engine that fired it{because}.{_required(account)}"
             " Look at what follows the append (serverless/, receiver.py) and at matching (engine/)"
         )
     return (
@@ -219,7 +219,9 @@ def _fallen(case: Case, sending: Sending) -> str:
 
 
 def _required(account: Account) -> str:
-    return listed(_name(each) for each in account.required or ()) or "its facts to be asked first"
+    if account.required is None:
+        return " Nobody read the facts that its where needs."
+    return f" The reference requires {listed(_name(each) for each in account.required)}."
 
 
 def _missing(account: Account) -> str:

@@ -79,8 +79,8 @@ class Reference:
         concepts: Collection[str] | None = None,
     ) -> None:
         self._evaluator = Evaluator(functions or {})
-        self._syncs = [sync for sync in syncs if concepts is None or _needed(sync) <= set(concepts)]
-        self.names = {sync.name for sync in self._syncs}
+        available = [sync for sync in syncs if concepts is None or _needed(sync) <= set(concepts)]
+        self._syncs = [(sync, [_target(pattern) for pattern in sync.when]) for sync in available]
 
     # ---- when
 
@@ -90,8 +90,13 @@ class Reference:
         for completion in completions:
             by_action.setdefault((completion.concept, completion.action), []).append(completion)
         found: dict[Key, Match] = {}
-        for sync in self._syncs:
-            candidates = [_candidates(pattern, completions, by_action) for pattern in sync.when]
+        for sync, targets in self._syncs:
+            if any(target is not None and target not in by_action for target in targets):
+                continue
+            candidates = [
+                _candidates(pattern, completions if target is None else by_action[target])
+                for pattern, target in zip(sync.when, targets, strict=True)
+            ]
             if all(candidates):
                 for assigned, bindings in _assignments(candidates, 0, (), {}):
                     key = key_of(sync.name, (each.id for each in assigned))
@@ -204,14 +209,14 @@ def _named(text: str, row: Record) -> str:
     return value
 
 
-def _candidates(
-    pattern: Pattern, completions: Sequence[Completion], by_action: Mapping[tuple[str, str], list[Completion]]
-) -> list[tuple[Completion, Record]]:
+def _target(pattern: Pattern) -> tuple[str, str] | None:
+    """Concept and action; None where a variable stands for one of them."""
+    named = not pattern.concept.startswith("?") and not pattern.action.startswith("?")
+    return (pattern.concept, pattern.action) if named else None
+
+
+def _candidates(pattern: Pattern, pool: Sequence[Completion]) -> list[tuple[Completion, Record]]:
     """The completions that fit the pattern by themselves, each with what it binds."""
-    if pattern.concept.startswith("?") or pattern.action.startswith("?"):
-        pool = completions
-    else:
-        pool = by_action.get((pattern.concept, pattern.action), [])
     fitting = ((each, _fit(pattern, each)) for each in pool)
     return [(each, bound) for each, bound in fitting if bound is not None]
 

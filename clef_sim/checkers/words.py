@@ -36,6 +36,7 @@ class Words:
         self._completions: dict[str, Completion] = {
             id: recorded.completion for flow in story.flows.values() for id, recorded in flow.completions.items()
         }
+        self._order = {id: place for place, id in enumerate(self._completions)}
 
     def completion(self, id: str) -> str:
         found = self._completions.get(id)
@@ -54,7 +55,8 @@ class Words:
         return f"invocation {short(id)} ({concept_name(runs[0].event.name)})" if runs else f"invocation {short(id)}"
 
     def match(self, key: Key) -> str:
-        sync, ids = key
+        sync = key[0]
+        ids = sorted(key[1], key=lambda id: self._order.get(id, len(self._order)))
         flow = next((self._completions[id].flow for id in ids if id in self._completions), None)
         of_flow = f" of flow {short(flow)}" if flow else ""
         many = "completions" if len(ids) > 1 else "completion"

@@ -12,10 +12,10 @@ import typer
 from clef_runtime.engine.explain import Explanation
 from clef_runtime.engine.explain import explain as explanations_of
 from clef_runtime.errors import BadInput
+from clef_runtime.language import load_paths
 from clef_runtime.language.findings import did_you_mean
 from clef_runtime.model import Completion, completion_from
 from clef_sim.commands.output import write_json
-from clef_sim.commands.sync_files import load_syncs
 
 
 def explain(
@@ -32,7 +32,7 @@ def explain(
       clef-sim explain --syncs shop/ --log flow.jsonl
       clef-sim explain --syncs shop/order.sync --log flow.jsonl --sync ShipWhenPaid --json
     """
-    compiled = load_syncs(syncs)
+    compiled = load_paths(syncs)
     names = [each.name for each in compiled]
     if sync and sync not in names:
         raise BadInput(f"sync(={sync!r}) is not in {', '.join(map(str, syncs))}{did_you_mean(sync, names)}")

@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from clef_runtime.deploy.manifest import load_manifest
 from clef_runtime.deploy.plan import Plan
 from clef_runtime.deploy.plan import plan as plan_of
-from clef_runtime.deploy.plan_text import headline, sections, text
+from clef_runtime.deploy.plan_text import headline, promises, sections, text
 from clef_sim.commands.output import app_of, write_json
 
 
@@ -45,9 +46,13 @@ def _show(plan: Plan) -> None:
         return
     console.print(headline(plan), markup=False, highlight=False)
     for section in sections(plan):
-        table = Table(*section.columns, title=section.title, title_justify="left", title_style="bold")
+        table = Table(title=section.title, title_justify="left", title_style="bold")
+        for column in section.columns:
+            table.add_column(column, overflow="fold")  # a name cut short is no name
         for row in section.rows:
-            table.add_row(*(cell.replace("[", r"\[") for cell in row))
+            table.add_row(*map(Text, row))
         console.print(table)
+    console.print("Guarantees", style="bold")
+    console.print(promises(plan), markup=False, highlight=False)
     for warning in plan.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, highlight=False)

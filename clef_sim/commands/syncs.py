@@ -1,15 +1,19 @@
-"""`clef-sim syncs check|compile`: reads `.sync` files, says what is wrong with them, writes the exchange form."""
+"""`clef-sim syncs check|compile`: says what is wrong with `.sync` files, writes their exchange form."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from clef_runtime.language.exchange import to_exchange
-from clef_sim.commands.output import BAD_INPUT, say, write_json
-from clef_sim.commands.sync_files import Reading, read_files
+from clef_runtime.errors import BadInput, SyncSyntaxError
+from clef_runtime.language import check_paths, parse_text, to_exchange
+from clef_runtime.language.compiled import CompiledSync
+from clef_runtime.language.findings import Finding, finding_of
+from clef_runtime.language.load import read_text, sync_files
+from clef_sim.commands.output import BAD_INPUT, app_of, say, write_json
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check and compile .sync files.")
 
@@ -17,44 +21,82 @@ _Paths = Annotated[list[Path], typer.Argument(metavar="PATH..", help=".sync file
 
 
 @app.command()
-def check(paths: _Paths) -> None:
+def check(
+    paths: _Paths,
+    app: Annotated[
+        str, typer.Option(metavar="MODULE", help="The syncs' app: its concepts and functions are known then.")
+    ] = "",
+    json: Annotated[str, typer.Option(metavar="FILE", help="Write the findings as JSON; `-` for stdout.")] = "",
+) -> None:
     """Say everything that is wrong with .sync files, each with file, line, column and a caret.
 
     \b
     Examples:
       clef-sim syncs check shop/
-      clef-sim syncs check one.sync two.sync
+      clef-sim syncs check scenarios/apps/orders --app scenarios.apps.orders
     """
-    _end(_reported(paths))
+    of = app_of(app) if app else None
+    findings = check_paths(paths, of.functions if of else (), of.catalogue.actions() if of else None)
+    for finding in findings:
+        say(_shown(finding))
+    if json:
+        write_json(json, findings)
+    errors = sum(finding.severity == "error" for finding in findings)
+    say(f"{errors} errors, {len(findings) - errors} warnings")
+    if errors:
+        raise typer.Exit(BAD_INPUT)
 
 
 @app.command("compile")
 def compile_(
     paths: _Paths,
-    json: Annotated[str, typer.Option(metavar="FILE", help="Write there; `-`, the default, is stdout.")] = "-",
+    json: Annotated[str, typer.Option(metavar="FILE", help="Where to; stdout unless given.")] = "-",
 ) -> None:
-    """Compile .sync files to the exchange form, one JSON array of all syncs. Files that are broken are told of
-    and left out; the exit code is then 2.
+    """Compile .sync files to the exchange form: one JSON array of all their syncs. Files that are broken are told
+    of and left out, and the exit code is 2.
 
     \b
     Examples:
       clef-sim syncs compile shop/ --json shop.json
       clef-sim syncs compile one.sync two.sync
     """
-    reading = _reported(paths)
-    write_json(json, [to_exchange(sync) for sync in reading.syncs])
-    _end(reading)
-
-
-def _reported(paths: list[Path]) -> Reading:
-    reading = read_files(paths)
-    for words in reading.errors + reading.warnings:
-        say(words)
-    return reading
-
-
-def _end(reading: Reading) -> None:
-    broken = f"; {len(reading.broken)} broken" if reading.broken else ""
-    say(f"{reading.files} files, {len(reading.syncs)} syncs{broken}")
-    if reading.errors:
+    syncs: list[CompiledSync] = []
+    files = broken = 0
+    for found in _compiled(paths):
+        files += 1
+        if isinstance(found, Finding):
+            broken += 1
+            say(_shown(found))
+        else:
+            syncs += found
+    write_json(json, [to_exchange(sync) for sync in syncs])
+    say(f"{files} files, {len(syncs)} syncs" + (f"; {broken} broken" if broken else ""))
+    if broken:
         raise typer.Exit(BAD_INPUT)
+
+
+def _compiled(paths: list[Path]) -> Iterator[list[CompiledSync] | Finding]:
+    """Each file's syncs, or what is wrong with the file. Functions are not looked at: apps bring their own."""
+    for given in paths:
+        try:
+            for path in sync_files([given]):
+                yield _compile(path)
+        except BadInput as error:
+            yield Finding(str(given), 1, 1, "error", "path", str(error))
+
+
+def _compile(path: Path) -> list[CompiledSync] | Finding:
+    try:
+        return parse_text(read_text(path), str(path))
+    except SyncSyntaxError as error:
+        return finding_of(error)
+    except BadInput as error:
+        return Finding(str(path), 1, 1, "error", "path", str(error))
+
+
+def _shown(finding: Finding) -> str:
+    """The finding, and below it its line with a caret under the column."""
+    if not finding.text:
+        return str(finding)
+    # A tab counts as one column, so one space stands for it here.
+    return f"{finding}\n  {finding.text.expandtabs(1)}\n  {' ' * (finding.column - 1)}^"

@@ -187,6 +187,11 @@ class Thread:
         return False
 
 
+def _check(delay_s: float) -> None:
+    if not delay_s >= 0.0:
+        raise BadInput(f"delay_s(={delay_s}) must be >= 0")
+
+
 def _nothing() -> None:
     """What is left to do for a thread that has ended."""
 
@@ -226,7 +231,9 @@ class Kernel:
         An exception that it lets out fails `Thread.done` where somebody waits, else comes out of `run`.
         A thread of an instance dies with it and stands still while it is frozen.
         """
-        self._check(delay_s)
+        if self.current is not None and not self.current.alive:
+            raise Killed(self.current.who)
+        _check(delay_s)
         thread = Thread(self, function, who, instance)
         if instance is None:
             self._threads[thread] = None
@@ -264,12 +271,12 @@ class Kernel:
 
     def call_later(self, delay_s: float, function: Callable[[], None]) -> None:
         """Calls `function` in `delay_s` >= 0, outside of any virtual thread. It must not sleep or wait."""
-        self._check(delay_s)
+        _check(delay_s)
         self._schedule(Later(function), NORMAL, delay_s)
 
     def timer(self, delay_s: float, function: Callable[[], None]) -> Timer:
         """As `call_later`, and can be cancelled: for time-outs, most of which never strike."""
-        self._check(delay_s)
+        _check(delay_s)
         return self._timers.start(delay_s, function)
 
     def event(self) -> Event:
@@ -308,12 +315,6 @@ class Kernel:
         self._threads.pop(thread, None)
         if thread.instance is not None:
             thread.instance.threads.pop(thread, None)
-
-    def _check(self, delay_s: float) -> None:
-        if self.current is not None and not self.current.alive:
-            raise Killed(self.current.who)
-        if not delay_s >= 0.0:
-            raise BadInput(f"delay_s(={delay_s}) must be >= 0")
 
     def _refuse(self, thread: Thread | None, seconds: float) -> NoReturn:
         if thread is None:

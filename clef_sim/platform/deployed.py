@@ -66,16 +66,14 @@ class Deployed:
         """Instances that wait for a request now."""
         return sum(1 for each in self._idle if each.alive and each.idle_until_s > self._env.now)
 
-    def submit(self, event: Any, on_done: OnDone) -> None:
-        """Starts one execution, or refuses it."""
+    def submit(self, event: Any, on_done: OnDone) -> bool:
+        """Starts one execution, or refuses it; returns whether it was started."""
         self.requests += 1
         pool, now = self.pool, self._env.now
         if pool.in_flight >= pool.limit:
-            self._throttle(f"over the concurrency limit of {pool.limit}", on_done)
-            return
+            return self._throttle(f"over the concurrency limit of {pool.limit}", on_done)
         if not self._rate.take(now):
-            self._throttle("over the account's request rate", on_done)
-            return
+            return self._throttle("over the account's request rate", on_done)
         idle = self._idle
         while idle:
             instance = idle.pop()
@@ -86,12 +84,12 @@ class Deployed:
                     self._execute(instance, event, on_done)
                 else:
                     self._pass_time(instance, 0.0, on_done)
-                return
+                return True
             self._evict(instance)
-        if self._scale_up.take(now):
-            self._start_cold(event, on_done)
-        else:
-            self._throttle("over the scale-up rate", on_done)
+        if not self._scale_up.take(now):
+            return self._throttle("over the scale-up rate", on_done)
+        self._start_cold(event, on_done)
+        return True
 
     def _take(self) -> None:
         self.in_flight += 1
@@ -104,10 +102,11 @@ class Deployed:
         self.in_flight -= 1
         self.pool.in_flight -= 1
 
-    def _throttle(self, why: str, on_done: OnDone) -> None:
+    def _throttle(self, why: str, on_done: OnDone) -> bool:
         self.throttled += 1
         error = TooManyRequests(f"function {self.function.name!r}: 429: {why}; retry after a pause")
         self._kernel.call_later(0.0, lambda: on_done(None, error))
+        return False
 
     def _evict(self, instance: FunctionInstance) -> None:
         if instance.alive and self.function.service_ms is None:

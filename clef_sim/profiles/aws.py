@@ -89,6 +89,7 @@ _LIMITS: dict[str, Number] = {
     "event_source.pollers_start": Number(5.0, "esm-scale", "H"),
     "event_source.pollers_per_minute": Number(300.0, "esm-scale", "H"),
     "event_source.pollers_max": Number(1250.0, "esm-1250", "H"),
+    "event_source.pollers_reset_s": Number(60.0, "assumed: idle for so long, pollers start over", "BG"),
     "event_source.batch_size": Number(10.0, "esm-par", "H"),
     "event_source.batch_size_max": Number(10_000.0, "esm-par", "H"),
     "event_source.batch_size_max_fifo": Number(10.0, "esm-par", "H"),

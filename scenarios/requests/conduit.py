@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from clef_runtime.language.functions import hash_of
 from scenarios.apps.conduit.concepts.token import sign
-from scenarios.requests import RequestSet, Setup, Template
+from clef_sim.requests import RequestSet, Setup, Template
 
 USERS = 20
 ARTICLES = 40

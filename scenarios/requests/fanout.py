@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scenarios.requests import RequestSet, Setup, Template
+from clef_sim.requests import RequestSet, Setup, Template
 
 BATCH = 25
 

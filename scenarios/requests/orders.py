@@ -5,7 +5,7 @@ Load is spread over 50 articles, so that few orders meet on one counter; `hot` m
 
 from __future__ import annotations
 
-from scenarios.requests import RequestSet, Setup, Template
+from clef_sim.requests import RequestSet, Setup, Template
 
 ARTICLES = 50
 PLENTY = 1_000_000

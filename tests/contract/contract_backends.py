@@ -1,7 +1,8 @@
 """Every adapter that the contract is held against: how to make one, and what it can do.
 
-To add a backend: add a `Services` maker (for a service's client) or an entry in one of the lists below,
-with its capabilities. Tests ask for capabilities, not for names.
+To add a backend: write a maker and enter it in the lists of conftest.py, each of which is one ability (to
+store, to log, to guard, to fail). What only some services can do is a capability: tests ask for it, not for
+a name.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from clef_runtime.storage.dynamodb import DynamoDBStorage, prefixed_table, singl
 from clef_runtime.storage.memory import MemoryStorage
 from clef_runtime.unit_of_work import Staging
 from clef_sim.services.dynamodb import DynamoDB, Limits
+from clef_sim.services.sqs import SQS
 
-STAGES = "stages"  # an action's writes commit with its completion
-CALLS = "calls"  # reaches its service by SDK calls, which can fail
-LOG = "log"  # there is an action log of the same backend
-TOKENS = "tokens"  # the service recognises ClientRequestToken
+TOKENS = "tokens"
+"""The service does a transaction with the same ClientRequestToken once."""
+
+STALE_READS = "stale_reads"
+"""Eventual reads can be made to lag, by the client's `force_lag(table, lag_s)`."""
 
 _numbers = itertools.count(1)
 
@@ -132,7 +135,6 @@ def _time_out() -> None:
 class Services(msgspec.Struct):
     """One maker of service clients."""
 
-    name: str
     dynamodb: Any
     sqs: Any
     capabilities: frozenset[str] = frozenset()
@@ -165,33 +167,33 @@ def moto_services() -> Iterator[Services]:
             )
             for service in ("dynamodb", "sqs")
         }
-        yield Services("moto", made["dynamodb"], made["sqs"])
+        yield Services(made["dynamodb"], made["sqs"])
 
 
 def model_services() -> Services:
     """The simulator's models, called directly."""
     clock = TestClock()
-    return Services("model", DynamoDB(clock.now, limits=Limits.none()), None)
+    dynamodb = DynamoDB(clock.now, limits=Limits.none())
+    return Services(dynamodb, SQS(clock.now), frozenset({TOKENS, STALE_READS}))
 
 
 class Backend(msgspec.Struct):
     """One adapter family, ready to use: `storage` of one concept, a log and a guard that share its service."""
 
     clock: TestClock
-    capabilities: frozenset[str]
     storage: Any
     other_concept: Any
     log: Any = None
     guard: Any = None
     faults: FaultyClient | None = None
     table: str = ""
+    capabilities: frozenset[str] = frozenset()
 
 
 def memory_backend(_: None) -> Backend:
     clock = TestClock()
     return Backend(
         clock,
-        frozenset({STAGES, LOG}),
         MemoryStorage(),
         MemoryStorage(),
         log=MemoryActionLog(clock),
@@ -204,13 +206,13 @@ def single_table_backend(services: Services) -> Backend:
     table = services.table(single_table)
     return Backend(
         clock,
-        services.capabilities | {STAGES, CALLS, LOG},
         DynamoDBStorage(client, table=table, concept="User", clock=clock),
         DynamoDBStorage(client, table=table, concept="User#rows", clock=clock),
         log=DynamoDBActionLog(client, services.table(log_table), clock),
         guard=DynamoDBFiringGuard(client, services.table(guard_table), clock),
         faults=client,
         table=table,
+        capabilities=services.capabilities,
     )
 
 
@@ -222,14 +224,14 @@ def prefixed_tables_backend(services: Services) -> Backend:
             services.dynamodb.create_table(**prefixed_table(prefix, concept, relation))
     return Backend(
         clock,
-        services.capabilities | {STAGES, CALLS, LOG},
         DynamoDBStorage(client, prefix=prefix, concept="User", clock=clock),
         DynamoDBStorage(client, prefix=prefix, concept="Phone.User", clock=clock),
         log=DynamoDBActionLog(client, services.table(log_table), clock),
         faults=client,
         table=f"{prefix}User.rows",
+        capabilities=services.capabilities,
     )
 
 
 def staging_backend(_: None) -> Backend:
-    return Backend(TestClock(), frozenset(), Staging(MemoryStorage()), Staging(MemoryStorage()))
+    return Backend(TestClock(), Staging(MemoryStorage()), Staging(MemoryStorage()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from contract_backends import Backend
+from contract_backends import STALE_READS, TOKENS, Backend
 from contract_messages import START_S, completion, edge, invocation
 
 from clef_runtime.action_log.dynamodb import DynamoDBActionLog
@@ -164,6 +164,29 @@ def test_log_edge_repeated_after_a_lost_answer_is_recorded(called: Backend) -> N
     called.faults.lose_answer("put_item")
     called.log.add_sync_edge(edge())
     assert called.log.load_flow("f1").edges == [edge()]
+
+
+def test_log_transaction_repeated_after_a_lost_answer_carries_the_same_token(called: Backend) -> None:  # L9
+    called.faults.lose_answer("transact_write_items")
+    called.log.append(completion("c1"), along=_staged(called))
+    first, second = called.faults.called("transact_write_items")
+    assert first == second
+    if TOKENS not in called.capabilities:
+        pytest.skip(f"the service ignores it: no capability {TOKENS!r}")
+    called.faults.client.transact_write_items(**second)  # succeeds, though the record is there
+    called.log.append(completion("c2"), along=called.storage.stage([Write("rows", "k2", {"a": 1}, 0)]))
+    assert called.storage.get("rows", "k2") == {"a": 1}
+
+
+def test_log_made_for_eventual_reads_can_miss_an_append(called: Backend) -> None:  # L11
+    if STALE_READS not in called.capabilities:
+        pytest.skip(f"no capability {STALE_READS!r}")
+    stale = DynamoDBActionLog(called.faults, called.log._table, called.clock, consistent_reads=False)
+    called.faults.client.force_lag(called.log._table, 60.0)
+    called.log.append(completion("c1"))
+    assert stale.load_flow("f1").completions == []
+    assert stale.get("f1", "c1") == completion("c1")
+    assert called.log.load_flow("f1").completions == [completion("c1")]
 
 
 @pytest.mark.parametrize("consistent", [True, False])

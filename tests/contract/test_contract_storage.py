@@ -10,6 +10,7 @@ from contract_backends import Backend
 
 from clef_runtime.errors import BadInput
 from clef_runtime.storage.base import Is
+from clef_runtime.storage.dynamodb import prefixed_name
 
 VALUES: list[Any] = [
     0,
@@ -104,6 +105,19 @@ def test_storage_relations_and_concepts_are_apart(stored: Backend) -> None:  # S
     assert stored.storage.get("others", "k") == {"of": "User others"}
     stored.other_concept.delete("rows", "k")
     assert stored.storage.get("rows", "k") == {"of": "User rows"}
+
+
+def test_storage_names_that_read_the_same_when_joined_are_apart(guard_called: Backend) -> None:  # S1.8
+    storage, other = guard_called.storage, guard_called.other_concept  # concepts `User` and `User#rows`
+    for relation in ("rows#rows", "#rowsrows", "#rows#rows"):
+        storage.put(relation, "k", {"of": "User"})
+    assert other.find("rows") == []
+
+
+def test_storage_relation_that_no_table_can_be_named_by_is_refused() -> None:  # S1.8
+    with pytest.raises(BadInput, match="relation"):
+        prefixed_name("app-", "Phone", "Profile.rows")  # would be `Phone.Profile`'s `rows`
+    assert prefixed_name("app-", "urn:clef/Phone.Profile", "rows") == "app-Phone.Profile.rows"
 
 
 def test_storage_every_write_changes_the_version(stored: Backend) -> None:  # S2.1 S2.2

@@ -58,6 +58,7 @@ flows = st.lists(
         st.sampled_from(("a", "b")),
         records("g", "h"),
     ),
+    min_size=3,
     max_size=6,
 ).map(lambda parts: [completion(number, each) for number, each in enumerate(parts)])
 
@@ -69,10 +70,11 @@ patterns = st.builds(
     fields("g", "g", "h", "variant"),
 )
 
-sync_lists = st.lists(st.lists(patterns, min_size=1, max_size=3), min_size=1, max_size=4).map(
-    lambda whens: [
+whens = st.lists(patterns, min_size=2, max_size=3) | st.lists(patterns, min_size=1, max_size=1)
+sync_lists = st.lists(whens, min_size=2, max_size=4).map(
+    lambda drawn: [
         CompiledSync(name=f"S{number}", annotations=(), when=tuple(when), where=(), then=())
-        for number, when in enumerate(whens)
+        for number, when in enumerate(drawn)
     ]
 )
 

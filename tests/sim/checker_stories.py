@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from clef_runtime.language.parser import parse as parse_text
+from clef_runtime.language import parse_text
 from clef_runtime.model import (
     Completion,
     Firing,

@@ -181,12 +181,15 @@ def test_applied_then_timeout_applies_and_raises_after_the_clients_timeout() -> 
     assert (outcome, data["applied"]) == ("unknown", True)
 
 
-def test_freeze_and_delay_hold_the_call_back() -> None:
-    for kind in ("freeze", "delay"):
-        world = World(Strike("before", Action("held", kind, 5.0)))
-        world.run(lambda world=world: world.client.put_item() and None)
-        assert world.model.applied_at[0] > 5.0
-        assert not world.instance.frozen
+@pytest.mark.parametrize("kind", ["freeze", "delay"])
+def test_freeze_and_delay_before_a_call_hold_it_back(kind: Kind) -> None:
+    world = World(Strike("before", Action("held", kind, 5.0)))
+    world.run(lambda: world.client.put_item())
+    half_s = (world.choices.log.values[0] + 10.0) / 2000.0
+    assert world.model.applied_at == [pytest.approx(5.0 + half_s)]
+    assert not world.instance.frozen
+    events = ["frozen", "thawed"] if kind == "freeze" else []
+    assert [name for name, _, _ in world.events("instance")] == events
 
 
 def test_conflict_refuses_a_write_with_the_services_own_error() -> None:

@@ -9,7 +9,7 @@ from app_driver import Driver
 
 from scenarios.apps.conduit import ROUTES, app
 from scenarios.apps.conduit.concepts.token import sign
-from scenarios.requests import load_requests
+from clef_sim.requests import load_requests
 
 USER = {"email": str, "token": str, "username": str, "bio": str, "image": str}
 PROFILE = {"username": str, "bio": str, "image": str, "following": bool}
@@ -197,6 +197,12 @@ def test_update_user_unacceptable_change_is_refused(
     assert driver.ask("GET", "/user", None, ann) == before
 
 
+def test_token_of_a_user_who_is_gone_is_refused(driver: Driver) -> None:
+    token = sign("gone", 4_000_000_000)
+    refusal(driver, 401, "GET", "/user", None, token)
+    refusal(driver, 401, "PUT", "/user", {"user": {"bio": "b"}}, token)
+
+
 # ---- profiles
 
 
@@ -325,6 +331,8 @@ def test_feed_holds_the_articles_of_followed_users_only(driver: Driver, ann: str
     assert listed(driver, "/articles/feed?limit=1", ann) == (["second"], 2)
     answer = driver.ask("GET", "/articles/feed", None, ann)
     assert all(article["author"]["following"] for article in answer.body["articles"])
+    shown = [driver.ask("GET", "/articles/first", None, token).body["article"] for token in (ann, bob)]
+    assert [article["author"]["following"] for article in shown] == [True, False]
 
 
 # ---- comments and favourites
@@ -393,7 +401,7 @@ EXPECTED = {"register": 201, "create_article": 201, "login_wrong": 401, "get_unk
 
 
 def test_requests_are_all_answered_as_they_are_meant(driver: Driver) -> None:
-    requests = load_requests("conduit")
+    requests = load_requests("scenarios.requests.conduit")
     for setup in requests.setup:
         for request in setup.requests():
             answer = driver.send(request)

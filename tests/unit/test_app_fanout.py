@@ -8,7 +8,7 @@ import pytest
 from app_driver import Driver
 
 from scenarios.apps.fanout import app
-from scenarios.requests import load_requests
+from clef_sim.requests import load_requests
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ EXPECTED = {"import": 201, "publish_unknown": 404}
 
 
 def test_fanout_requests_are_all_answered_as_they_are_meant(driver: Driver) -> None:
-    requests = load_requests("fanout")
+    requests = load_requests("scenarios.requests.fanout")
     for setup in requests.setup:
         for request in setup.requests():
             answer = driver.send(request)

@@ -10,7 +10,7 @@ from app_driver import Driver
 
 from clef_runtime.concept import Tools
 from scenarios.apps.orders import app
-from scenarios.requests import load_requests
+from clef_sim.requests import load_requests
 
 
 @pytest.fixture(params=[False, True], ids=["first_first", "last_first"])
@@ -138,7 +138,7 @@ EXPECTED = {"declined": 409, "out_of_stock": 409, "both_fail": 409, "invalid": 4
 
 
 def test_order_requests_are_all_answered_as_they_are_meant() -> None:
-    driver, requests = Driver(app), load_requests("orders")
+    driver, requests = Driver(app), load_requests("scenarios.requests.orders")
     for setup in requests.setup:
         for request in setup.requests():
             answer = driver.send(request)

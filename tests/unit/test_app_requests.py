@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from clef_runtime.errors import BadInput
-from scenarios.requests import Template, load_requests
+from clef_sim.requests import Template, load_requests
 
 
 def test_template_numbers_path_query_body_and_token() -> None:
@@ -27,6 +27,6 @@ def test_requests_names_are_unique_and_weights_are_not_negative(name: str) -> No
 
 def test_requests_unknown_names_are_refused_with_those_there_are() -> None:
     with pytest.raises(BadInput, match=r"conduit.*fanout.*orders"):
-        load_requests("nonsense")
+        load_requests("scenarios.requests.nonsense")
     with pytest.raises(BadInput, match="list_articles"):
-        load_requests("conduit").template("nonsense")
+        load_requests("scenarios.requests.conduit").template("nonsense")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clef_runtime.errors import Indeterminate
-from clef_runtime.serverless.cold_start import create_module_initializer
+from clef_runtime.errors import BadInput, Indeterminate
+from clef_runtime.language import parse_text, write_artifact
+from clef_runtime.serverless.cold_start import create_module_initializer, get_sync_index, load_compiled_syncs
 from clef_runtime.serverless.connection_pool import (
     DynamoDBConfig,
     Pool,
@@ -139,3 +141,41 @@ def test_module_initializer_builds_again_after_a_failure() -> None:
     with pytest.raises(Indeterminate):
         init()
     assert init() == "module"
+
+
+SYNC = """
+sync Greet
+when { User/register: [ name: ?name ] => [] }
+where { bind(shout(?name) as ?loud) }
+then { Mail/send: [ text: ?loud ] }
+"""
+
+
+def shout(text: str) -> str:
+    return text.upper()
+
+
+def test_sync_index_is_built_once_for_each_content(tmp_path: Path) -> None:
+    pool, path, copy = Pool(), tmp_path / "syncs.json", tmp_path / "copy.json"
+    write_artifact(parse_text(SYNC), path)
+    copy.write_bytes(path.read_bytes())
+    first = get_sync_index(path, {"shout": shout}, pool=pool)
+    assert get_sync_index(copy, {"shout": shout}, pool=pool) is first
+    assert get_sync_index(path.read_bytes(), {"shout": shout}, pool=pool) is first
+    write_artifact(parse_text(SYNC.replace("Greet", "Hail")), path)
+    assert get_sync_index(path, {"shout": shout}, pool=pool) is not first
+    assert [sync.name for sync in load_compiled_syncs(path, pool=pool)] == ["Hail"]
+
+
+def test_sync_index_of_other_functions_is_another(tmp_path: Path) -> None:
+    pool, path = Pool(), tmp_path / "syncs.json"
+    write_artifact(parse_text(SYNC), path)
+    first = get_sync_index(path, {"shout": shout}, pool=pool)
+    assert get_sync_index(path, {"shout": str.lower}, pool=pool) is not first
+
+
+def test_sync_index_of_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is not an artifact"):
+        get_sync_index(b"[]", pool=Pool())
+    with pytest.raises(BadInput, match="cannot be read"):
+        get_sync_index(tmp_path / "none.json", pool=Pool())

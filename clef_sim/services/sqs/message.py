@@ -20,6 +20,7 @@ class Message:
         "body",
         "count",
         "dedup",
+        "digest",
         "due",
         "first_at",
         "group",
@@ -35,6 +36,7 @@ class Message:
     def __init__(self, number: int, id: str, body: str, size: int, attributes: dict[str, Any], sent_at: float):
         self.number, self.id, self.body, self.size, self.attributes = number, id, body, size, attributes
         self.sent_at = sent_at
+        self.digest = md5(body.encode(), usedforsecurity=False).hexdigest()
         self.first_at = 0.0
         self.count = 0
         self.state = GONE
@@ -71,6 +73,11 @@ class Received:
     @property
     def body(self) -> str:
         return self._message.body
+
+    @property
+    def digest(self) -> str:
+        """`MD5OfBody`."""
+        return self._message.digest
 
     @property
     def size(self) -> int:
@@ -113,12 +120,14 @@ class Received:
         shown: Answer = {
             "MessageId": message.id,
             "ReceiptHandle": self.receipt_handle,
-            "MD5OfBody": digest_of(message.body),
+            "MD5OfBody": message.digest,
             "Body": message.body,
         }
         if system:
             everything = self.system_attributes()
-            wanted = everything if "All" in system else {name: everything[name] for name in system if name in everything}
+            wanted = (
+                everything if "All" in system else {name: everything[name] for name in system if name in everything}
+            )
             if wanted:
                 shown["Attributes"] = wanted
         if named and message.attributes:
@@ -130,13 +139,9 @@ class Received:
 
 def _asked(name: str, named: Iterable[str]) -> bool:
     return any(
-        each in ("All", ".*") or name == each or (each.endswith(".*") and name.startswith(each[:-2])) for each in named
+        each in ("All", ".*") or name == each or (each.endswith(".*") and name.startswith(each[:-2]))
+        for each in named
     )
-
-
-def digest_of(body: str) -> str:
-    """`MD5OfBody`."""
-    return md5(body.encode(), usedforsecurity=False).hexdigest()
 
 
 def attribute_bytes(attributes: dict[str, Any]) -> int:

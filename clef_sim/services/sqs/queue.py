@@ -26,8 +26,10 @@ class Queue:
         tag: begins the queue's receipt handles.
         arrived: called when messages have become receivable.
         moved: called with a message that goes to the dead-letter queue.
-        ended: called with each delivered message, before the next: a delay (s) to deliver it again, or None.
-        displace: drawn per message of a standard queue: so many places later (or earlier, below 0) than sent.
+
+    Two hooks, None by default, for standard queues: `duplicate` is called with each delivery and says after
+    how many seconds the message is delivered once more, or None; `displace` is called as a message becomes
+    visible and says how many places later (below 0: earlier) than its turn it is to come.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Queue:
         self._hidden: list[tuple[float, int, Message]] = []
         self._dropped = 0  # entries of _hidden that mean nothing any more
         self._number = 0
+        self._ticks = 0
         self._oldest = float("inf")  # no message was sent before
 
     @property
@@ -85,6 +88,7 @@ class Queue:
 
     def _show(self, message: Message) -> None:
         message.state = READY
+        message.due = 0.0
         rank = message.number
         if self.displace is not None:
             rank += self.displace()
@@ -92,7 +96,8 @@ class Queue:
 
     def _hide(self, message: Message, due: float) -> None:
         message.due = due
-        heapq.heappush(self._hidden, (due, self.next_number(), message))
+        self._ticks += 1
+        heapq.heappush(self._hidden, (due, self._ticks, message))
 
     def _drop_hidden(self) -> None:
         """One entry of the heap has lost its meaning; now and then all such are removed."""
@@ -140,9 +145,11 @@ class Queue:
 
     def _expire(self, now: float) -> None:
         too_old = now - self.settings.retention_s
-        for message in [each for each in self._messages.values() if each.sent_at < too_old]:
-            self._remove(message)
+        expired = [each for each in self._messages.values() if each.sent_at < too_old]
+        unblocked = [message for message in expired if self._remove(message)]
         self._oldest = min((each.sent_at for each in self._messages.values()), default=float("inf"))
+        if unblocked:
+            self._arrived()
 
     # out
 
@@ -151,6 +158,7 @@ class Queue:
         self.release(now)
         self._ready.start()
         taken: list[Received] = []
+        again: list[tuple[Message, float]] = []
         limit = IN_FLIGHT_MAX_FIFO if self.settings.fifo else IN_FLIGHT_MAX
         while len(taken) < most and self.in_flight < limit:
             message = self._ready.pop()
@@ -168,14 +176,13 @@ class Queue:
             self._hide(message, now + visibility_s)
             received = Received(message, f"{self.tag}.{message.number}.{message.count}")
             taken.append(received)
-            if self.duplicate is not None:
-                self._repeat(message, self.duplicate(received), now)
-        return taken
-
-    def _repeat(self, message: Message, delay_s: float | None, now: float) -> None:
-        """Keeps another copy, as a server does that has not heard of the delivery."""
-        if delay_s is not None and not self.settings.fifo:
+            if self.duplicate is not None and not self.settings.fifo:
+                delay_s = self.duplicate(received)
+                if delay_s is not None:
+                    again.append((message, delay_s))
+        for message, delay_s in again:  # a copy on a server that has not heard of the delivery
             self.put(message.copy(self.next_number()), delay_s, now)
+        return taken
 
     def _remove(self, message: Message) -> bool:
         """True where others became receivable by it."""
@@ -196,7 +203,9 @@ class Queue:
         tag, _, rest = handle.partition(".")
         number, _, count = rest.partition(".")
         if tag != self.tag or not number.isdigit() or not count.isdigit():
-            raise Refusal("ReceiptHandleIsInvalid", f'The input receipt handle "{handle}" is not a valid receipt handle.')
+            raise Refusal(
+                "ReceiptHandleIsInvalid", f'The input receipt handle "{handle}" is not a valid receipt handle.'
+            )
         message = self._messages.get(int(number))
         return message, message is not None and message.count == int(count)
 
@@ -238,8 +247,8 @@ class Queue:
                 f"Value {handle} for parameter ReceiptHandle is invalid. Reason: Message is not in flight.",
                 shape="MessageNotInflight",
             )
-        self._drop_hidden()
         self._hide(message, now + timeout_s)
+        self._drop_hidden()
         if timeout_s <= 0:
             self.release(now)
 

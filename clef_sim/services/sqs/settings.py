@@ -84,7 +84,9 @@ def _redrive(text: str) -> tuple[str, int]:
     except (ValueError, KeyError, TypeError):
         raise redrive_error(text, "Redrive policy is not a valid JSON map.") from None
     if not 1 <= count <= 1000:
-        raise redrive_error(text, "Invalid value for maxReceiveCount. Valid values are from 1 to 1000 both inclusive.")
+        raise redrive_error(
+            text, "Invalid value for maxReceiveCount. Valid values are from 1 to 1000 both inclusive."
+        )
     return arn, count
 
 

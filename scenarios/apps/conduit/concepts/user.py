@@ -55,6 +55,12 @@ def update(input: Record, tools: Tools) -> Outcome:
 
 
 @user.query
+def by_id(input: Record, tools: Tools) -> Outcome:
+    found = tools.storage.get("user", input["user"])
+    return ok(user=input["user"]) if found else notfound("user not found")
+
+
+@user.query
 def by_name(input: Record, tools: Tools) -> Outcome:
     return _look_up("user_name", input.get("username"), tools)
 

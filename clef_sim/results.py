@@ -1,0 +1,83 @@
+"""What a run of a scenario yields: one flat record per scenario, variant, topology and seed."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from clef_sim.checkers import Verdict
+from clef_sim.checkers.verdict import Result
+from clef_sim.flows import Span
+from clef_sim.metrics import Metrics
+
+Standing: TypeAlias = Literal["as expected", "not as expected", "undecided"]
+
+EXIT_CODES: dict[Standing, int] = {"as expected": 0, "not as expected": 1, "undecided": 3}
+
+
+class WorstFlow(msgspec.Struct, frozen=True):
+    """The flow that took longest, as a timeline."""
+
+    flow: str
+    spans: tuple[Span, ...]
+
+
+class RunResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One run.
+
+    `verdict` is the worst of the checkers'. `expected` is what the scenario expects of each checker, or of
+    all together under `*`. `virtual_s` is simulated time, `wall_s` this machine's (not part of any
+    comparison). `replay` is the command that shows the same run again.
+    """
+
+    name: str
+    shows: str
+    app: str
+    topology: str
+    manifest: str
+    cloud: str
+    guard: str
+    delivery: str
+    seed: int
+    verdict: Result
+    expected: dict[str, str]
+    standing: Standing
+    checkers: tuple[Verdict, ...]
+    metrics: Metrics
+    faults: dict[str, int]
+    virtual_s: float
+    wall_s: float
+    history_digest: str
+    replay: str
+    worst: WorstFlow | None = None
+
+    @property
+    def offenders(self) -> tuple[Verdict, ...]:
+        """The checkers that did not say what was expected of them."""
+        return tuple(each for each in self.checkers if not meets(each, self.expected))
+
+
+def meets(verdict: Verdict, expected: dict[str, str]) -> bool:
+    """Whether a checker said what was expected of it; under `*` only all together are judged."""
+    return "*" in expected or verdict.verdict == expected.get(verdict.checker, "valid")
+
+
+def standing_of(verdict: Result, checkers: tuple[Verdict, ...], expected: dict[str, str]) -> Standing:
+    """How a run stands against what is expected of it."""
+    if "*" in expected:
+        if verdict == expected["*"]:
+            return "as expected"
+        return "undecided" if verdict in ("unknown", "not exercised") else "not as expected"
+    off = [each.verdict for each in checkers if not meets(each, expected)]
+    if not off:
+        return "as expected"
+    # A fault that never struck, or a checker without an answer, explains a missing loss; it does not excuse one.
+    undecided = any(each.verdict in ("unknown", "not exercised") for each in checkers)
+    return "undecided" if undecided and "invalid" not in off else "not as expected"
+
+
+def exit_code(results: list[RunResult]) -> int:
+    """0 where all is as expected, 1 where something is not, else 3."""
+    codes = {EXIT_CODES[each.standing] for each in results}
+    return 1 if 1 in codes else max(codes, default=0)

@@ -1,0 +1,293 @@
+"""A simulated deployment: what a manifest names, wired from the runtime's own code over modelled services."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import httpx
+
+from clef_runtime.action_log.dynamodb import log_table
+from clef_runtime.deploy.manifest import Runtime
+from clef_runtime.deploy.names import Names
+from clef_runtime.deploy.wiring import Wiring
+from clef_runtime.errors import BadInput, ClefError
+from clef_runtime.guard.dynamodb import guard_table
+from clef_runtime.model import Completion, concept_urn
+from clef_runtime.serverless.engine_service import EngineService
+from clef_runtime.serverless.http_event import answer_to, request_of
+from clef_runtime.serverless.lambda_handler import make_handler
+from clef_runtime.serverless.service import FunctionService, error_response
+from clef_runtime.storage.dynamodb import prefixed_table, single_table
+from clef_sim.clients import ENGINE_HOST, FUNCTION_HOST, RecordedPorts, SimClients
+from clef_sim.faults import Faults
+from clef_sim.faults_queues import QueueFaults
+from clef_sim.history import History
+from clef_sim.kernel.choices import Choices
+from clef_sim.kernel.clock import SimClock, SimIds
+from clef_sim.kernel.instance import Instance
+from clef_sim.kernel.threads import Kernel
+from clef_sim.network import Network
+from clef_sim.outside import Outside
+from clef_sim.platform.event_source import EventSource, Mapping
+from clef_sim.platform.functions import Function, FunctionPlatform, Handler
+from clef_sim.platform.service import ContainerService, Service
+from clef_sim.platform.url import FunctionUrl, event_of, response_of
+from clef_sim.prepared import Prepared
+from clef_sim.profiles.numbers import LogNormal, sampler
+from clef_sim.services.dynamodb import DynamoDB
+from clef_sim.services.dynamodb.rates import ReplicaLag, TtlDelay
+from clef_sim.services.sqs import SQS
+
+ENGINE_TICK_S = 5.0
+"""How often option A's engine tries again what has failed."""
+
+ENGINE_CPU_MS = 1.0
+"""What one request computes in the engine, at one vCPU (assumed; a smaller share takes longer)."""
+
+
+class World:
+    """One deployment in virtual time.
+
+    Args:
+        choices: where every draw comes from.
+        keep: whether the history keeps its events for checkers.
+    """
+
+    def __init__(self, prepared: Prepared, choices: Choices, *, keep: bool = True) -> None:
+        self.prepared, self.manifest, self.app = prepared, prepared.manifest, prepared.app
+        self.choices = choices
+        self.kernel = Kernel()
+        self.history = History(self.kernel, keep=keep)
+        self.faults = Faults(prepared.scenario.faults, self.kernel, choices)
+        self.network = Network(self.kernel, choices, self.history, prepared.profile, self.faults)
+        self.names = Names(self.manifest, self.app.name)
+        self.ids = SimIds(choices)
+        self.clock = SimClock(self.kernel)
+        self._handler_s = _handler_times(prepared, choices)
+
+        self.dynamodb = DynamoDB(
+            self.clock.now,
+            lag_s=ReplicaLag(choices.stream("dynamodb.lag")),
+            ttl_delay_s=TtlDelay(choices.stream("dynamodb.ttl")),
+        )
+        self.sqs = SQS(self.clock.now, self.kernel)
+        self.queue_urls: dict[str, str] = {}
+        self.queue_faults = QueueFaults(self.faults, self.history, self.sqs, self.queue_urls)
+        self.sources: list[EventSource] = []
+        self.platform = FunctionPlatform(self.kernel, choices, self.history, prepared.profile)
+        self.engine: ContainerService | None = None
+
+        self._create_tables()
+        self._deploy_functions()
+        if self.manifest.topology == "A":
+            self._start_engine()
+        entry = self.names.function("Web")
+        self.outside = Outside(self.kernel, self.history, self.network, self.platform, entry)
+        self.queue_faults.attach()
+
+    # ---- what is deployed
+
+    def _create_tables(self) -> None:
+        manifest, names = self.manifest, self.names
+        if "dynamodb" in manifest.storage.kinds:
+            if manifest.storage.layout == "single":
+                self.dynamodb.create_table(**single_table(names.storage_table))
+            else:
+                for concept in self.app.catalogue:
+                    for relation in concept.relations:
+                        self.dynamodb.create_table(**prefixed_table(names.table_prefix, concept.name, relation))
+        if manifest.action_log.kind == "dynamodb":
+            self._create(log_table(names.log_table), manifest.action_log.ttl_s)
+        if manifest.guard.kind == "dynamodb":
+            self._create(guard_table(names.guard_table), manifest.guard.ttl_s)
+
+    def _create(self, table: dict[str, Any], ttl_s: float | None) -> None:
+        self.dynamodb.create_table(**table)
+        if ttl_s is not None:
+            self.dynamodb.update_time_to_live(
+                TableName=table["TableName"],
+                TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"},
+            )
+
+    def _deploy_functions(self) -> None:
+        runtime = self.manifest.concepts
+        functions = self.names.functions(concept.name for concept in self.app.catalogue)
+        for name, concepts in functions.items():
+            urns = [concept_urn(concept) for concept in concepts]
+            self._deploy(name, runtime, lambda wiring, urns=urns: wiring.concept_function(urns))
+            self.network.mount(f"{name}.{FUNCTION_HOST}", FunctionUrl(self.platform, name), "http.function_url")
+        if self.manifest.topology == "C":
+            self._deploy(self.names.evaluator, self.manifest.evaluating, lambda wiring: wiring.evaluator())
+            self._feed(self.names.evaluator, self.names.completion_queue)
+            for name in functions:
+                self._feed(name, self.names.queue_of(name))
+
+    def _deploy(self, name: str, runtime: Runtime, service_of: Callable[[Wiring], FunctionService | Any]) -> None:
+        partial_responses = self.manifest.transport.partial_batch_responses
+
+        def init(instance: Instance) -> Handler:
+            service = service_of(self.wiring(instance))
+            return make_handler(service, partial_batch_responses=partial_responses)
+
+        self.platform.deploy(
+            Function(
+                name=name,
+                memory_mb=runtime.memory_mb,
+                timeout_s=runtime.timeout_s,
+                init=init,
+                skew_s=partial(self.faults.skew_s, name),
+            )
+        )
+
+    def _feed(self, function: str, queue: str) -> None:
+        """A queue with its dead-letter queue, and the event source from it to its function."""
+        transport = self.manifest.transport
+        fifo = {"FifoQueue": "true"} if transport.fifo else {}
+        dead = self.sqs.create_queue(QueueName=self.names.dead_letters(queue), Attributes=fifo)["QueueUrl"]
+        arn = self.sqs.queue(dead).arn
+        attributes = {
+            **fifo,
+            "VisibilityTimeout": str(int(transport.visibility_timeout_s)),
+            "RedrivePolicy": f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{transport.max_receive_count}}}',
+        }
+        self.queue_urls[queue] = self.sqs.create_queue(QueueName=queue, Attributes=attributes)["QueueUrl"]
+        self.sources.append(
+            EventSource(
+                Mapping(
+                    queue=self.queue_urls[queue],
+                    arn=self.sqs.queue(queue).arn,
+                    function=function,
+                    fifo=transport.fifo,
+                    batch_size=transport.batch_size,
+                    window_s=transport.window_s,
+                    partial_batch_responses=transport.partial_batch_responses,
+                    hold_back_s=self.queue_faults.hold_back(queue),
+                ),
+                self.kernel,
+                self.choices,
+                self.history,
+                self.prepared.profile,
+                self.sqs,
+                self.platform,
+            )
+        )
+
+    def _start_engine(self) -> None:
+        runtime = self.manifest.evaluating
+        service = Service(
+            name=self.names.engine,
+            init=self._engine_init,
+            tasks=runtime.tasks,
+            cpu_slots=1,
+            cpu_ms=ENGINE_CPU_MS / min(1.0, runtime.cpu),
+            memory_mb=runtime.memory_mb,
+            skew_s=partial(self.faults.skew_s, self.names.engine),
+        )
+        self.engine = ContainerService(service, self.kernel, self.choices, self.history, self.prepared.profile)
+        self.network.mount(ENGINE_HOST, self.engine)
+        self.engine.start()
+
+    def _engine_init(self, instance: Instance) -> Callable[[httpx.Request], httpx.Response]:
+        wiring = self.wiring(instance)
+        engine = wiring.engine()
+        engine.replay()
+        service = EngineService(engine)
+
+        def tick() -> None:
+            while True:
+                self.kernel.sleep(ENGINE_TICK_S)
+                try:
+                    engine.retry_queued()
+                except ClefError:
+                    continue  # it stays queued
+
+        self.kernel.spawn(tick, who=f"{instance.name}:tick", instance=instance)
+        return partial(_serve, service)
+
+    def wiring(self, instance: Instance) -> Wiring:
+        """The runtime's wiring on one instance: its clients, its clock, recorded ports."""
+        clock = SimClock(self.kernel, instance=instance)
+        timeout_s = self.manifest.concepts.timeout_s + 5.0
+        clients = SimClients(
+            self.network,
+            {"dynamodb": self.dynamodb, "sqs": self.sqs},
+            self.queue_urls,
+            instance,
+            http_timeout_s=timeout_s,
+        )
+        ports = RecordedPorts(self.history, clock, self._handler_s)
+        gather = partial(gather_threads, self.kernel)
+        return Wiring(
+            self.manifest,
+            self.app,
+            self.prepared.index,
+            clients,
+            clock,
+            self.ids,
+            ports=ports,
+            gather=gather,
+        )
+
+    # ---- whether it rests
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing runs, nothing waits in a queue (dead letters aside), no client waits for an answer."""
+        if self.outside.waiting or any(each.in_flight for each in self.platform.functions.values()):
+            return False
+        for queue in self.queue_urls:
+            state = self.sqs.queue(queue)
+            if state.visible or state.in_flight or state.delayed:
+                return False
+        return self.engine is None or bool(self.engine.tasks)
+
+    @property
+    def dead_letters(self) -> int:
+        """Messages that were received too often."""
+        return sum(self.sqs.queue(self.names.dead_letters(queue)).visible for queue in self.queue_urls)
+
+
+def _handler_times(prepared: Prepared, choices: Choices) -> Callable[[str, str], float]:
+    """How long (s) an action computes."""
+    time = prepared.scenario.handler
+    if not time.median_ms:
+        return lambda _concept, _action: 0.0
+    draw = choices.stream("handler").draw
+    sample = sampler(LogNormal(math.log(time.median_ms), time.sigma, "scenario", "BG"))
+    return lambda _concept, _action: draw(sample) / 1000.0
+
+
+def gather_threads(
+    kernel: Kernel, calls: Sequence[Callable[[], list[Completion]]]
+) -> list[list[Completion] | ClefError]:
+    """Runs calls side by side, each in a virtual thread of the caller's instance."""
+    if len(calls) == 1:
+        return [_ended(calls[0])]
+    caller = kernel.current
+    if caller is None:
+        raise BadInput("gather_threads works in a virtual thread only")
+    threads = [
+        kernel.spawn(partial(_ended, call), who=f"{caller.who}.{number}", instance=caller.instance)
+        for number, call in enumerate(calls, 1)
+    ]
+    return [kernel.wait(thread.done) for thread in threads]
+
+
+def _ended(call: Callable[[], list[Completion]]) -> list[Completion] | ClefError:
+    try:
+        return call()
+    except ClefError as error:
+        return error
+
+
+def _serve(service: EngineService, request: httpx.Request) -> httpx.Response:
+    """An engine's server: its request and its errors, in httpx's form."""
+    event = event_of(request, "")
+    try:
+        answer = service.handle(request_of(event))
+    except ClefError as error:
+        answer = error_response(error)
+    return response_of(answer_to(event, answer), None)

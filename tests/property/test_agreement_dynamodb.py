@@ -1,0 +1,363 @@
+"""The DynamoDB model answers as moto does, call by call. What is left out, and why: clef_sim/services/PARITY.md."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+from moto import mock_aws
+
+from clef_sim.services import DynamoDB, Limits
+
+TABLES = {
+    "ranged": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    "hashed": [{"AttributeName": "pk", "KeyType": "HASH"}],
+    "numbered": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+}
+KINDS = {"ranged": {"pk": "S", "sk": "S"}, "hashed": {"pk": "S"}, "numbered": {"pk": "S", "sk": "N"}}
+_numbers = itertools.count()
+_moto: list[Any] = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def moto(request: pytest.FixtureRequest) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, mock_aws():
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        config = Config(retries={"max_attempts": 0})
+        _moto.append(boto3.client("dynamodb", region_name="us-east-1", config=config))
+        yield
+        _moto.clear()
+
+
+def outcome(client: Any, operation: str, request: dict[str, Any]) -> Any:
+    """The answer, or the error's code and what it carries, in a form that compares."""
+    try:
+        answer = getattr(client, operation)(**request)
+    except ClientError as error:
+        carried = {name: error.response[name] for name in ("Item",) if name in error.response}
+        reasons = [
+            {name: reason[name] for name in ("Code", "Item") if name in reason}
+            for reason in error.response.get("CancellationReasons", [])
+        ]
+        return plain(["error", error.response["Error"]["Code"], carried, reasons])
+    return plain({name: value for name, value in answer.items() if name != "ResponseMetadata"})
+
+
+def plain(value: Any) -> Any:
+    """Sets in order."""
+    if isinstance(value, dict):
+        return {
+            name: sorted(each) if name in ("SS", "NS") and isinstance(each, list) else plain(each)
+            for name, each in value.items()
+        }
+    return [plain(each) for each in value] if isinstance(value, list) else value
+
+
+class Both:
+    """The same calls to the model and to moto, on tables of their own."""
+
+    def __init__(self) -> None:
+        self.run = next(_numbers)
+        self.model = DynamoDB(lambda: 1e9, limits=Limits.none())
+        for table, keys in TABLES.items():
+            request = {
+                "TableName": self.name(table),
+                "KeySchema": keys,
+                "AttributeDefinitions": [
+                    {"AttributeName": name, "AttributeType": kind} for name, kind in KINDS[table].items()
+                ],
+                "BillingMode": "PAY_PER_REQUEST",
+            }
+            _moto[0].create_table(**request)
+            self.model.create_table(**request)
+
+    def name(self, table: str) -> str:
+        return f"{table}-{self.run}"
+
+    def call(self, operation: str, **request: Any) -> Any:
+        ours = outcome(self.model, operation, request)
+        theirs = outcome(_moto[0], operation, request)
+        assert ours == theirs, f"{operation}({request})\nmodel {ours}\nmoto  {theirs}"
+        return ours
+
+
+# values, keys, expressions
+
+numbers = st.sampled_from(["0", "1", "2", "-3", "10", "2.5"])
+scalars = st.one_of(
+    st.sampled_from(["", "a", "ab", "b", "é"]).map(lambda text: {"S": text}),
+    numbers.map(lambda number: {"N": number}),
+    st.booleans().map(lambda flag: {"BOOL": flag}),
+    st.just({"NULL": True}),
+)
+values = st.one_of(
+    scalars,
+    st.lists(scalars, max_size=3).map(lambda each: {"L": each}),
+    st.dictionaries(st.sampled_from(["f", "g"]), scalars, max_size=2).map(lambda each: {"M": each}),
+    st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, unique=True).map(lambda each: {"SS": each}),
+    st.lists(numbers, min_size=1, unique=True).map(lambda each: {"NS": each}),
+)
+tables = st.sampled_from(sorted(TABLES))
+attributes = st.dictionaries(st.sampled_from(["x", "y", "z"]), values, max_size=3)
+paths = st.sampled_from(["#x", "#y", "#x.#f", "#y[0]", "#pk"])
+
+
+def keys_of(table: str) -> st.SearchStrategy[dict[str, Any]]:
+    parts = {"pk": st.sampled_from(["p", "q"]).map(lambda text: {"S": text})}
+    if table == "ranged":
+        parts["sk"] = st.sampled_from(["a", "ab", "b", "é"]).map(lambda text: {"S": text})
+    if table == "numbered":
+        parts["sk"] = numbers.map(lambda number: {"N": number})
+    return st.fixed_dictionaries(parts)
+
+
+NAMES = {"#x": "x", "#y": "y", "#f": "f", "#pk": "pk", "#sk": "sk", "#z": "z"}
+
+
+class Expression:
+    """Text with the values that it uses."""
+
+    def __init__(self, text: str, values: dict[str, Any]) -> None:
+        self.text, self.values = text, values
+
+    def __repr__(self) -> str:
+        return f"{self.text} {self.values}"
+
+
+@st.composite
+def comparisons(draw: st.DrawFn, paths: st.SearchStrategy[str] = paths) -> tuple[str, list[Any]]:
+    path = draw(paths)
+    ordered = st.one_of(numbers.map(lambda n: {"N": n}), st.sampled_from(["a", "b"]).map(lambda s: {"S": s}))
+    kind = draw(st.sampled_from(["exists", "missing", "=", "<>", "<", "<=", ">", ">=", "between", "in", "begins",
+                                 "contains", "type", "size"]))  # fmt: skip
+    if kind in ("exists", "missing"):
+        return f"attribute_{'not_' if kind == 'missing' else ''}exists({path})", []
+    if kind in ("=", "<>"):
+        return f"{path} {kind} ?", [draw(values)]
+    if kind in ("<", "<=", ">", ">="):
+        return f"{path} {kind} ?", [draw(ordered)]
+    if kind == "between":
+        low, high = draw(st.sampled_from([("0", "2"), ("1", "10")]))
+        return f"{path} BETWEEN ? AND ?", [{"N": low}, {"N": high}]
+    if kind == "in":
+        return f"{path} IN (?, ?)", [draw(scalars), draw(scalars)]
+    if kind == "begins":
+        return f"begins_with({path}, ?)", [{"S": draw(st.sampled_from(["a", "é"]))}]
+    if kind == "contains":
+        return f"contains({path}, ?)", [{"S": draw(st.sampled_from(["a", "b"]))}]
+    if kind == "type":
+        return f"attribute_type({path}, ?)", [{"S": draw(st.sampled_from(["S", "N", "L", "M", "SS", "BOOL"]))}]
+    return f"size({path}) > ?", [{"N": draw(numbers)}]
+
+
+def joined(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    def join(op: str, left: Any, right: Any) -> Any:
+        return f"({left[0]}) {op} ({right[0]})", [*left[1], *right[1]]
+
+    return st.one_of(
+        st.builds(join, st.sampled_from(["AND", "OR"]), children, children),
+        children.map(lambda child: (f"NOT ({child[0]})", child[1])),
+    )
+
+
+conditions = st.recursive(comparisons(), joined, max_leaves=3)
+filters = st.recursive(comparisons(st.sampled_from(["#x", "#y", "#x.#f", "#y[0]"])), joined, max_leaves=3)
+operands = st.sampled_from(["?", "#y", "if_not_exists(#y, ?)", "#x + ?n", "list_append(#x, ?l)", "list_append(?l, #x)"])
+
+
+@st.composite
+def updates(draw: st.DrawFn) -> tuple[str, list[Any]]:
+    sections: list[str] = []
+    given: list[Any] = []
+    targets = draw(st.permutations(["#x", "#y", "#z", "#x.#f", "#y[0]"]))[: draw(st.integers(1, 2))]
+    for target in targets:
+        kind = draw(st.sampled_from(["SET", "SET", "REMOVE", "ADD", "DELETE"]))
+        if any(section.startswith(kind) for section in sections):
+            continue
+        if kind == "SET":
+            operand = draw(operands)
+            for mark in [part for part in ("?n", "?l", "?") if part in operand][:1]:
+                value = {"?n": numbers.map(lambda n: {"N": n}), "?l": st.lists(scalars).map(lambda v: {"L": v})}.get(
+                    mark, values
+                )
+                given.append(draw(value))
+                operand = operand.replace(mark, "?")
+            sections.append(f"SET {target} = {operand}")
+        elif kind == "REMOVE":
+            sections.append(f"REMOVE {target}")
+        else:
+            sets = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, unique=True).map(lambda v: {"SS": v})
+            operand_value = draw(sets if kind == "DELETE" else st.one_of(sets, numbers.map(lambda n: {"N": n})))
+            sections.append(f"{kind} {target} ?")
+            given.append(operand_value)
+    return " ".join(sections), given
+
+
+def bound(**expressions: tuple[str, list[Any]] | None) -> dict[str, Any]:
+    """Request parameters: each `?` becomes a value of its own; the names that are used."""
+    request: dict[str, Any] = {}
+    bound_values: dict[str, Any] = {}
+    for label, expression in expressions.items():
+        if expression is None:
+            continue
+        text, given = expression
+        for value in given:
+            token = f":v{len(bound_values)}"
+            bound_values[token] = value
+            text = text.replace("?", token, 1)
+        request[label] = text
+    names = {token: name for token, name in NAMES.items() if any(_uses(text, token) for text in request.values())}
+    if names:
+        request["ExpressionAttributeNames"] = names
+    if bound_values:
+        request["ExpressionAttributeValues"] = bound_values
+    return request
+
+
+def _uses(text: str, token: str) -> bool:
+    return any(part.startswith(token) and not part[len(token) :][:1].isalnum() for part in _split(text, token))
+
+
+def _split(text: str, token: str) -> list[str]:
+    return [text[at:] for at in range(len(text)) if text.startswith(token, at)]
+
+
+def test_model_and_moto_agree_on_random_calls() -> None:
+    class Machine(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.both = Both()
+
+        def put_request(self, data: st.DataObject, table: str, condition: Any) -> dict[str, Any]:
+            item = {**data.draw(attributes), **data.draw(keys_of(table))}
+            return {"TableName": self.both.name(table), "Item": item, **bound(ConditionExpression=condition)}
+
+        @rule(data=st.data(), table=tables, condition=st.none() | conditions, old=st.booleans(), say=st.booleans())
+        def put(self, data: st.DataObject, table: str, condition: Any, old: bool, say: bool) -> None:
+            request = self.put_request(data, table, condition)
+            request["ReturnValues"] = "ALL_OLD" if old else "NONE"
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD" if say else "NONE"
+            self.both.call("put_item", **request)
+
+        @rule(data=st.data(), table=tables, condition=st.none() | conditions)
+        def delete(self, data: st.DataObject, table: str, condition: Any) -> None:
+            key = data.draw(keys_of(table))
+            expressions = bound(ConditionExpression=condition)
+            self.both.call(
+                "delete_item", TableName=self.both.name(table), Key=key, ReturnValues="ALL_OLD", **expressions
+            )
+
+        @rule(data=st.data(), table=tables, update=updates(), condition=st.none() | conditions)
+        def update(self, data: st.DataObject, table: str, update: Any, condition: Any) -> None:
+            key = data.draw(keys_of(table))
+            expressions = bound(UpdateExpression=update, ConditionExpression=condition)
+            self.both.call(
+                "update_item", TableName=self.both.name(table), Key=key, ReturnValues="ALL_NEW", **expressions
+            )
+
+        @rule(data=st.data(), table=tables)
+        def get(self, data: st.DataObject, table: str) -> None:
+            self.both.call("get_item", TableName=self.both.name(table), Key=data.draw(keys_of(table)))
+
+        @rule(
+            table=st.sampled_from(["ranged", "numbered"]),
+            forward=st.booleans(),
+            op=st.sampled_from(["", "=", "<", "<=", ">", ">=", "BETWEEN"]),
+            filtered=st.none() | filters,
+            limit=st.none() | st.integers(1, 3),
+        )
+        def query(self, table: str, forward: bool, op: str, filtered: Any, limit: int | None) -> None:
+            kind = KINDS[table]["sk"]
+            low, high = ({"S": "a"}, {"S": "b"}) if kind == "S" else ({"N": "1"}, {"N": "10"})
+            key: tuple[str, list[Any]] = ("#pk = ?", [{"S": "p"}])
+            if op == "BETWEEN":
+                key = ("#pk = ? AND #sk BETWEEN ? AND ?", [*key[1], low, high])
+            elif op:
+                key = (f"#pk = ? AND #sk {op} ?", [*key[1], low])
+            request: dict[str, Any] = bound(KeyConditionExpression=key, FilterExpression=filtered)
+            if limit is not None:
+                request["Limit"] = limit
+            self.pages("query", TableName=self.both.name(table), ScanIndexForward=forward, **request)
+
+        def pages(self, operation: str, **request: Any) -> None:
+            for _ in range(10):
+                answer = self.both.call(operation, **request)
+                if not isinstance(answer, dict) or "LastEvaluatedKey" not in answer:
+                    return
+                request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            raise AssertionError("pages do not end")
+
+        @rule(table=tables, filtered=st.none() | filters)
+        def scan(self, table: str, filtered: Any) -> None:
+            request = {"TableName": self.both.name(table), **bound(FilterExpression=filtered)}
+            ours, theirs = (outcome(client, "scan", request) for client in (self.both.model, _moto[0]))
+            assert by_key(ours) == by_key(theirs)
+
+        @rule(data=st.data(), table=tables, count=st.integers(1, 3))
+        def transact(self, data: st.DataObject, table: str, count: int) -> None:
+            name, items = self.both.name(table), []
+            for _ in range(count):
+                condition = data.draw(conditions)
+                key = data.draw(keys_of(table))
+                shape = data.draw(st.sampled_from(["Put", "Delete", "Update", "ConditionCheck"]))
+                if shape == "Put":
+                    wanted = self.put_request(data, table, condition)
+                elif shape == "Update":
+                    update = ("SET #z = ?", [data.draw(scalars)])
+                    wanted = {
+                        "TableName": name,
+                        "Key": key,
+                        **bound(UpdateExpression=update, ConditionExpression=condition),
+                    }
+                else:
+                    wanted = {"TableName": name, "Key": key, **bound(ConditionExpression=condition)}
+                wanted["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+                items.append({shape: wanted})
+            self.both.call("transact_write_items", TransactItems=items)
+
+        @rule(data=st.data(), table=tables)
+        def batches(self, data: st.DataObject, table: str) -> None:
+            keys = data.draw(st.lists(keys_of(table), min_size=1, max_size=3, unique_by=str))
+            writes = [
+                {"DeleteRequest": {"Key": key}}
+                if data.draw(st.booleans())
+                else {"PutRequest": {"Item": {**data.draw(attributes), **key}}}
+                for key in keys
+            ]
+            self.both.call("batch_write_item", RequestItems={self.both.name(table): writes})
+            request = {"RequestItems": {self.both.name(table): {"Keys": keys, "ConsistentRead": True}}}
+            ours, theirs = (outcome(client, "batch_get_item", request) for client in (self.both.model, _moto[0]))
+            assert by_key(ours) == by_key(theirs)
+            self.both.call("transact_get_items", TransactItems=[{"Get": {"TableName": self.both.name(table), "Key": key}} for key in keys])
+
+    from hypothesis.stateful import run_state_machine_as_test
+
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=15,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def by_key(answer: Any) -> Any:
+    """Items in the order of their keys: a scan promises none."""
+    if isinstance(answer, dict):
+        return {name: by_key(value) for name, value in answer.items()}
+    if isinstance(answer, list):
+        return sorted((by_key(each) for each in answer), key=repr)
+    return answer
