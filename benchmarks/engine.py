@@ -51,6 +51,7 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 LONG_FLOW = 10_000
 CHUNK_FLOWS = 100
 USERS = 100
+ROUNDS = 3
 
 
 def run(argv: list[str]) -> dict[str, Any]:
@@ -78,31 +79,33 @@ def run(argv: list[str]) -> dict[str, Any]:
 
 
 def _measure(index: SyncIndex, sizes: list[int], *, items_per_flow: int) -> dict[str, Any]:
+    """Rates at each size, and how far their medians are apart. The sizes take turns, so that a slow spell of
+    the machine does not fall on one of them alone."""
     _one_run(index, 1_000, items_per_flow)  # warms up caches and the interpreter
-    rows: list[dict[str, Any]] = []
-    for size in sizes:
-        runs = [_one_run(index, size, items_per_flow) for _ in range(_repeats(size))]
-        per_s = [round(size / cpu_s) for cpu_s, _ in runs]
-        rows.append(
-            {
-                "completions": size,
-                "completions_per_s": round(statistics.median(per_s)),
-                "us_per_completion": round(1e6 / statistics.median(per_s), 2),
-                "invocations": runs[0][1],
-                "runs": per_s if len(per_s) < 10 else [min(per_s), max(per_s)],
-            }
-        )
-    medians = [row["completions_per_s"] for row in rows]
+    runs: dict[int, list[int]] = {size: [] for size in sizes}
+    invocations: dict[int, int] = {}
+    for _ in range(ROUNDS):
+        for size in sizes:
+            for _ in range(max(1, min(9, 70_000 // size))):
+                cpu_s, invocations[size] = _one_run(index, size, items_per_flow)
+                runs[size].append(round(size / cpu_s))
+    medians = {size: round(statistics.median(runs[size])) for size in sizes}
     return {
         "completions_per_flow": min(items_per_flow * 7, max(sizes)),
-        "flatness": round(max(medians) / min(medians), 3),
-        "sizes": rows,
+        "flatness": round(max(medians.values()) / min(medians.values()), 3),
+        "sizes": [
+            {
+                "completions": size,
+                "completions_per_s": medians[size],
+                "us_per_completion": round(1e6 / medians[size], 2),
+                "invocations": invocations[size],
+                "runs": len(runs[size]),
+                "slowest_per_s": min(runs[size]),
+                "fastest_per_s": max(runs[size]),
+            }
+            for size in sizes
+        ],
     }
-
-
-def _repeats(size: int) -> int:
-    """At least 3; enough of the small ones for a steady median."""
-    return max(3, min(25, 200_000 // size))
 
 
 def _one_run(index: SyncIndex, completions: int, items_per_flow: int) -> tuple[float, int]:

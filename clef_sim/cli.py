@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from clef_runtime.errors import ClefError
-from clef_sim.commands import explain, plan, syncs
+from clef_sim.commands import explain, plan, run, syncs
 from clef_sim.commands.output import BAD_INPUT, INTERRUPTED, say
 
 
@@ -57,6 +57,8 @@ def _options(
     """Options that stand before the command."""
 
 
+app.command("run")(run.run)
+app.command("replay")(run.replay)
 app.command("plan")(plan.plan)
 app.command("explain")(explain.explain)
 app.add_typer(syncs.app, name="syncs")

@@ -2,7 +2,7 @@
 
 `sync_step_ms` goes from a concept's handler returning (the last of the matched completions) to the caused
 action's handler starting. `eager_chain_ms` goes from the request reaching the platform to the last completion
-that the flow's eager syncs caused.
+that the flow's eager syncs caused. What comes before the phase `workload` prepares the run and is not counted.
 """
 
 from __future__ import annotations
@@ -131,12 +131,6 @@ class Meter:
     def __init__(self, syncs: Iterable[CompiledSync], *, streaming: bool = False) -> None:
         self._eventual = {sync.name for sync in syncs if sync.eventual}
         self._streaming = streaming
-        self._steps: Samples = Sketch() if streaming else Exact()
-        self._chains: Samples = Sketch() if streaming else Exact()
-        self._flows: dict[str, _Flow] = {}  # least recently touched first
-        self._logged = False
-        self._flow_count = self._recorded = self._returned = self._invocations = self._firings = 0
-        self._cold_starts = self._redeliveries = self._sdk_calls = 0
         self._on: dict[str, Callable[[Event], None]] = {
             "request": self._request,
             "started": self._started,
@@ -145,7 +139,18 @@ class Meter:
             "sent": self._sent,
             "instance": self._instance,
             "delivery": self._delivery,
+            "phase": self._phase,
         }
+        self._reset()
+
+    def _reset(self) -> None:
+        streaming = self._streaming
+        self._steps: Samples = Sketch() if streaming else Exact()
+        self._chains: Samples = Sketch() if streaming else Exact()
+        self._flows: dict[str, _Flow] = {}  # least recently touched first
+        self._logged = False
+        self._flow_count = self._recorded = self._returned = self._invocations = self._firings = 0
+        self._cold_starts = self._redeliveries = self._sdk_calls = 0
 
     def add(self, event: Event) -> None:
         if event.kind == "sdk":
@@ -226,6 +231,10 @@ class Meter:
             if firing not in flow.firings:
                 flow.firings.add(firing)
                 self._firings += 1
+
+    def _phase(self, event: Event) -> None:
+        if event.name == "workload":
+            self._reset()
 
     def _instance(self, event: Event) -> None:
         self._cold_starts += event.name == "cold"

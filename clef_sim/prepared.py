@@ -42,10 +42,11 @@ PROFILED = ("aws",)
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """One run but for its seed: a scenario's variant on one manifest."""
+    """One run but for its seed: a scenario's variant on one manifest; `topology` is how the file names it."""
 
     scenario: Scenario
     variant: Variant
+    topology: str
     manifest: Manifest
     app: App
     syncs: tuple[CompiledSync, ...]
@@ -105,7 +106,7 @@ def _prepare(scenario: Scenario) -> list[Prepared]:
             manifest = load_manifest(_manifest_file(topology, scenario), {**scenario.settings, **variant.settings})
             if manifest.cloud not in PROFILED:
                 raise BadInput(f"topologies: {topology}: there is no profile of cloud {manifest.cloud!r} yet")
-            made = Prepared(scenario, variant, manifest, app, syncs, index, requests, profile(manifest.cloud))
+            made = Prepared(scenario, variant, topology, manifest, app, syncs, index, requests, profile(manifest.cloud))
             for number, fault in enumerate(scenario.faults):
                 _check_fault(f"faults.{number}", fault, made)
             ready.append(made)

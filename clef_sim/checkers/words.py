@@ -81,15 +81,28 @@ class Words:
                 continue
             if event.kind == "fault":
                 fault = event
-            elif event.name in ("killed", "frozen", "restarted"):
-                by = f" (fault {fault.name})" if fault is not None else ""
-                return f"the instance was {event.name} at {seconds(event.at)}{by}"
+            elif event.name == "failed":
+                return f"the execution failed at {seconds(event.at)}: {event.data.get('error')}"
+            else:
+                return f"the instance was {event.name} at {seconds(event.at)}{self._because(event, fault)}"
         return f"the fault {fault.name} struck at {seconds(fault.at)}" if fault is not None else ""
+
+    def _because(self, event: Event, fault: Event | None) -> str:
+        reason = event.data.get("reason") or (fault.name if fault is not None else "")
+        if not reason:
+            return ""
+        struck = any(each.kind == "fault" and each.name == reason for each in self._story.troubles)
+        return f" (fault {reason})" if struck else f" ({reason})"
 
 
 def _concerns(event: Event, who: str) -> bool:
     instance = who.partition(":")[0]
-    named = (event.data.get("instance"), event.data.get("target"), event.data.get("who"))
-    if event.kind == "instance":
-        return event.instance == instance or instance in named or who in named
+    if event.name == "failed":
+        return bool(event.data.get("execution") == who)
+    if event.kind == "instance" and event.name not in ("killed", "frozen", "restarted"):
+        return False
+    data = event.data
+    named = (data.get("instance"), data.get("target"), data.get("who"))
+    if event.kind == "instance" and event.instance == instance:
+        return True
     return event.who == who or instance in named or who in named

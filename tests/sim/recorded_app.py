@@ -32,7 +32,7 @@ from clef_sim.recorded import (
     RecordedStorage,
     recorded_catalogue,
 )
-from scenarios.requests import load_requests
+from clef_sim.requests import load_requests
 
 
 class Counted:
@@ -121,7 +121,7 @@ class RecordedApp:
 
     def send_all(self, requests: str, each: int, *, setup: bool = True) -> None:
         """The app's set of requests: what prepares it, and `each` of every kind."""
-        found = load_requests(requests)
+        found = load_requests(f"scenarios.requests.{requests}")
         for step in found.setup if setup else ():
             for request in step.requests():
                 self.send(request)

@@ -34,6 +34,20 @@ def test_lost_firing_killed_after_acquire_tells_who_and_when() -> None:
     assert first.endswith("Look at what follows the acquire in engine/firing.py")
 
 
+def test_lost_firing_killed_by_the_platform_tells_its_reason() -> None:
+    story = orders_until_the_join("once")
+    story.acquire(story.prepare())
+    story.add("instance", "killed", function="evaluator", instance="evaluator#2", reason="time-out of 30 s")
+    assert "the instance was killed at 0.020 s (time-out of 30 s)" in lost(story).first
+
+
+def test_lost_firing_execution_that_failed_tells_its_error() -> None:
+    story = orders_until_the_join("once")
+    story.acquire(story.prepare())
+    story.add("instance", "failed", "failed", instance="evaluator#2", execution="evaluator#2:1", error="KeyError: x")
+    assert "the execution failed at 0.020 s: KeyError: x" in lost(story).first
+
+
 def test_lost_firing_acquired_and_forgotten_says_that_nothing_befell() -> None:
     story = orders_until_the_join("once")
     story.acquire(story.prepare())

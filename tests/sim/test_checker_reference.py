@@ -169,7 +169,7 @@ def test_reference_loop_repeats_its_actions() -> None:
 )
 def test_reference_expression_has_its_value(expression: str, value: Any) -> None:
     text = HEAD + f"where {{ bind({expression} as ?v) }} then {{ T/t: [ v: ?v ] }}"
-    found = Reference(parse_text(text, "t.sync", {"double"}), {"double": lambda n: n * 2})
+    found = Reference(parse_text(text, "t.sync"), {"double": lambda n: n * 2})
     (match,) = found.matches([completion("a", "A/a", {"x": "one", "n": 2, "xs": [1, 2]})])
     assert [each.input for each in found.required(match, Told())] == [{"v": value}]
 
@@ -194,7 +194,7 @@ def test_reference_condition_on_what_was_drawn_is_undecided() -> None:
 
 def test_reference_function_of_the_app_that_fails_is_undecided() -> None:
     text = HEAD + "where { bind(broken(?n) as ?v) } then { T/t: [] }"
-    found = Reference(parse_text(text, "t.sync", {"broken"}), {"broken": lambda n: n / 0})
+    found = Reference(parse_text(text, "t.sync"), {"broken": lambda n: n / 0})
     (match,) = found.matches([completion("a", "A/a", {"x": "one", "n": 2, "xs": []})])
     with pytest.raises(Undecided, match="broken raised ZeroDivisionError"):
         found.required(match, Told())

@@ -40,9 +40,20 @@ def test_metrics_eager_chain_ends_with_the_last_eager_completion() -> None:
     reserved = next(each for each in story.history if each.who == "stock#1:1" and each.kind == "appended")
     found = measure(story.history, SYNCS).eager_chain_ms
     assert found.count == 1 and found.max == pytest.approx((shipped.at - request.at) * 1000)
-    (late,) = parse_text("sync ShipWhenPaid eventual when { A/a: [] => [] } then { B/b: [] }", "t.sync")
+    (late,) = parse_text("sync ShipWhenPaid [eventual] when { A/a: [] => [] } then { B/b: [] }", "t.sync")
     found = measure(story.history, [late]).eager_chain_ms
     assert found.max == pytest.approx((reserved.at - request.at) * 1000)
+
+
+def test_metrics_what_prepares_the_run_is_not_counted() -> None:
+    story = orders()
+    story.add("phase", "workload")
+    before = story.events
+    assert measure(before, SYNCS) == measure([], SYNCS)
+    later = Orders(flow="f2")
+    later.now = story.now
+    later.open()
+    assert measure([*before, *later.events], SYNCS).flows == 1
 
 
 def test_metrics_without_a_log_count_what_was_returned() -> None:
@@ -128,7 +139,7 @@ def test_timeline_holds_the_flow_and_the_calls_made_for_it() -> None:
     assert action.kind == "started" and action.end > action.start
     assert ("evaluator#2:1", "facts Address") in named
     assert ("evaluator#2:1", "claim ShipWhenPaid: won") in named
-    assert not [span for span in timeline(events, "nobody")]
+    assert timeline(events, "nobody") == []
 
 
 def test_timeline_keeps_what_a_killed_caller_did_last() -> None:

@@ -1,0 +1,174 @@
+"""`clef-sim run` and `clef-sim replay`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+import scenarios
+from clef_runtime.errors import BadInput
+from clef_sim.commands.output import BAD_INPUT, NOT_AS_EXPECTED, app_of, say, write_json
+from clef_sim.commands.select import selector
+from clef_sim.commands.verdicts import print_results
+from clef_sim.prepared import Prepared, prepare
+from clef_sim.reporting import junit, write_report
+from clef_sim.results import RunResult, exit_code
+from clef_sim.runner import Job, jobs_of, run_jobs
+from clef_sim.runner import replay as replay_log
+from clef_sim.scenario import find_scenarios
+
+RUNS = "runs"
+LINES = "results.jsonl"
+
+
+def run(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH]...", help="Scenario files and folders. [default: scenarios]"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 1,
+    runs: Annotated[int, typer.Option(min=1, help="How many seeds, from the first one on.")] = 1,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes; 0 is one for each CPU.")] = 0,
+    select: Annotated[str, typer.Option("-k", metavar="EXPR", help="Only runs whose name holds this.")] = "",
+    json: Annotated[str, typer.Option(metavar="FILE", help="Write results as JSON; `-` for stdout.")] = "",
+    junit_file: Annotated[str, typer.Option("--junit", metavar="FILE", help="Write results as JUnit XML.")] = "",
+    report: Annotated[Path, typer.Option(metavar="DIR", help="Where the report goes.")] = Path("reports"),
+    check_determinism: Annotated[
+        bool, typer.Option("--check-determinism", help="Run each twice and name the first event that differs.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Leave out what the report folder already has.")] = False,
+) -> None:
+    """Run scenarios: the app's real runtime on simulated services, in virtual time.
+
+    Names that -k looks in: scenario, variant, topology, e.g. "orders and not aws-per-request".
+
+    \b
+    Exit codes: 0 as expected, 1 a verdict is not what the scenario expects, 2 the input is wrong and nothing
+    ran, 3 undecided or not exercised.
+
+    \b
+    Examples:
+      clef-sim run
+      clef-sim run scenarios/hazards -k lease --runs 20
+      clef-sim run my.yaml --seed 7 --json - --report out
+    """
+    prepared = _selected(paths, select)
+    _writable(report)
+    keep = report / RUNS
+    todo = jobs_of(prepared, range(seed, seed + runs), keep=str(keep), check_determinism=check_determinism)
+    done = _earlier(report / LINES) if resume else {}
+    results = _run(todo, done, report / LINES, jobs or os.cpu_count() or 1)
+    if json:
+        write_json(json, results)
+    if junit_file:
+        _write(Path(junit_file), junit(results))
+    pages = write_report(report, results)
+    if json != "-":
+        print_results(results)
+        typer.echo(f"report: {pages[0]}")
+    raise typer.Exit(exit_code(results))
+
+
+def _selected(paths: Sequence[Path] | None, select: str) -> list[Prepared]:
+    found = find_scenarios(paths or [_default_path()])
+    for scenario in found:
+        app_of(scenario.app)
+    test = selector(select)
+    chosen = [each for each in prepare(found) if test(f"{each.name} {each.template} {each.topology}")]
+    if not chosen:
+        raise BadInput(f"-k {select!r} selects nothing of {len(found)} scenarios; see their names with -k ''")
+    return chosen
+
+
+def _default_path() -> Path:
+    here = Path("scenarios")
+    return here if here.is_dir() else Path(scenarios.__path__[0])
+
+
+def _writable(report: Path) -> None:
+    try:
+        (report / RUNS).mkdir(parents=True, exist_ok=True)
+        probe = report / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise BadInput(f"report(={str(report)!r}) cannot be written: {error.strerror or error}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        raise BadInput(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _earlier(lines: Path) -> dict[tuple[str, str, int], RunResult]:
+    """Results of a run that was cut off; an incomplete last line is passed over."""
+    found = {}
+    for line in lines.read_bytes().splitlines() if lines.is_file() else ():
+        try:
+            result = msgspec.json.decode(line, type=RunResult)
+        except msgspec.MsgspecError:
+            continue
+        found[result.name, result.manifest, result.seed] = result
+    return found
+
+
+def _name_of(job: Job) -> tuple[str, str, int]:
+    name = Path(job.file).stem + (f"/{job.variant}" if job.variant else "")
+    return name, Path(job.topology).name.removesuffix(".deploy.yaml"), job.seed
+
+
+def _run(
+    todo: Sequence[Job], done: dict[tuple[str, str, int], RunResult], lines: Path, workers: int
+) -> list[RunResult]:
+    """Runs what is not done, writes each result down as it comes, and returns all in their order."""
+    results = {_name_of(job): done[_name_of(job)] for job in todo if _name_of(job) in done}
+    left = [job for job in todo if _name_of(job) not in results]
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with (
+        lines.open("ab" if done else "wb") as file,
+        Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress,
+    ):
+        bar = progress.add_task("runs", total=len(todo), completed=len(results))
+        for result in run_jobs(left, workers):
+            results[result.name, result.manifest, result.seed] = result
+            file.write(msgspec.json.encode(result) + b"\n")
+            file.flush()
+            progress.advance(bar)
+    return [results[_name_of(job)] for job in todo if _name_of(job) in results]
+
+
+def replay(
+    log: Annotated[Path, typer.Argument(help="A decision log, as a run wrote it (*.decisions).")],
+    json: Annotated[str, typer.Option(metavar="FILE", help="Write the result as JSON; `-` for stdout.")] = "",
+) -> None:
+    """Run again exactly what a decision log recorded: the same draws in the same order, whatever the seeds do.
+
+    Stops with a word where the code asks for another decision than was recorded. Exit code: as `run`; 1
+    where the code diverges.
+
+    \b
+    Example:
+      clef-sim replay reports/runs/orders-crash-once-aws-event-driven-1.decisions
+    """
+    found = replay_log(log)
+    if found.result is None:
+        say(f"{log}: {found.diverged}")
+        raise typer.Exit(NOT_AS_EXPECTED)
+    if json:
+        write_json(json, found.result)
+    if json != "-":
+        print_results([found.result])
+    raise typer.Exit(exit_code([found.result]))
+
+
+__all__ = ["BAD_INPUT", "replay", "run"]

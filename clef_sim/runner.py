@@ -1,0 +1,235 @@
+"""Runs many: scenarios times seeds, in this process or several, and keeps what a replay needs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from clef_runtime.context import SystemClock
+from clef_runtime.errors import BadInput
+from clef_sim.checkers import AppInfo, Settings, Verdict, run_checkers, worst
+from clef_sim.flows import timeline, worst_flow
+from clef_sim.history import Event
+from clef_sim.kernel.choices import Choices, Diverged, Replay, Seeded
+from clef_sim.kernel.decision_log import DecisionLog
+from clef_sim.metrics import measure
+from clef_sim.prepared import Prepared, prepare
+from clef_sim.results import RunResult, WorstFlow, standing_of
+from clef_sim.run import Run
+from clef_sim.scenario import load_scenario
+
+SPANS_KEPT = 400
+"""Of the worst flow's timeline."""
+
+SUFFIX = ".decisions"
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One run, as it goes to a process: which file, which variant, which topology, which seed.
+
+    `keep` is the folder for decision logs of runs that are worth replaying; empty keeps none.
+    """
+
+    file: str
+    variant: str
+    topology: str
+    seed: int
+    keep: str = ""
+    check_determinism: bool = False
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a decision log says of the run it is of."""
+        return {"file": self.file, "variant": self.variant, "topology": self.topology}
+
+
+def jobs_of(
+    prepared: Sequence[Prepared], seeds: Sequence[int], *, keep: str = "", check_determinism: bool = False
+) -> list[Job]:
+    """Every seed of every run, in order."""
+    return [
+        Job(each.scenario.file, each.variant.name, each.topology, seed, keep, check_determinism)
+        for each in prepared
+        for seed in seeds
+    ]
+
+
+def prepared_for(file: str, variant: str, topology: str) -> Prepared:
+    """The run that a job or a decision log speaks of.
+
+    Raises:
+        BadInput: the file is gone, or has no such variant or topology any more.
+    """
+    for each in prepare([load_scenario(Path(file))]):
+        if each.variant.name == variant and each.topology == topology:
+            return each
+    raise BadInput(f"{file}: has no variant {variant!r} on {topology!r} any more")
+
+
+_prepared: dict[tuple[str, str, str], Prepared] = {}
+
+
+def run_job(job: Job) -> RunResult:
+    """Runs one job; the entry point in a worker process."""
+    key = (job.file, job.variant, job.topology)
+    if key not in _prepared:
+        for each in prepare([load_scenario(Path(job.file))]):
+            _prepared[job.file, each.variant.name, each.topology] = each
+    prepared = _prepared[key]
+    choices = Seeded(job.seed)
+    result, history = run_once(prepared, choices, job.seed)
+    if job.check_determinism:
+        result = _with(result, _same_again(prepared, job.seed, history))
+    if job.keep and choices.log is not None and result.verdict != "valid":
+        result = msgspec.structs.replace(result, replay=_keep(job, choices.log, result))
+    return result
+
+
+def run_once(
+    prepared: Prepared, choices: Choices, seed: int, progress: Callable[[float], None] | None = None
+) -> tuple[RunResult, list[Event]]:
+    """Runs and judges; returns the history too."""
+    clock = SystemClock()
+    started_s = clock.monotonic()
+    run = Run(prepared, choices)
+    run.run(progress)
+    world = run.world
+    history = list(world.history)
+    scenario = prepared.scenario
+    settings = Settings(
+        latency_targets=scenario.targets,
+        faults=tuple(armed.name for armed in world.faults.armed),
+        settle_within_s=scenario.settle_s,
+    )
+    verdicts = tuple(run_checkers(history, prepared.syncs, AppInfo.of(prepared.app), settings))
+    counts = {each.checker: each.count for each in verdicts}
+    verdict = worst(verdicts)
+    expected = prepared.expected
+    result = RunResult(
+        name=prepared.name,
+        shows=scenario.shows,
+        app=prepared.app.name,
+        topology=prepared.manifest.topology,
+        manifest=prepared.template,
+        cloud=prepared.manifest.cloud,
+        guard=prepared.manifest.guard.protocol if prepared.manifest.guard.kind != "none" else "none",
+        delivery=prepared.manifest.delivery,
+        seed=seed,
+        verdict=verdict,
+        expected=expected,
+        standing=standing_of(verdict, verdicts, expected),
+        checkers=verdicts,
+        metrics=measure(
+            history,
+            prepared.syncs,
+            duplicate_firings=counts["no_duplicate_firing"],
+            lost_firings=counts["no_lost_firing"],
+        ),
+        faults={armed.name: armed.struck for armed in world.faults.armed},
+        virtual_s=round(world.kernel.now, 6),
+        wall_s=round(clock.monotonic() - started_s, 3),
+        history_digest=world.history.digest,
+        replay=_again(prepared, seed),
+        worst=_worst(history),
+    )
+    return result, history
+
+
+def _worst(history: list[Event]) -> WorstFlow | None:
+    flow = worst_flow(history)
+    return None if flow is None else WorstFlow(flow, tuple(timeline(history, flow)[:SPANS_KEPT]))
+
+
+def _again(prepared: Prepared, seed: int) -> str:
+    """The command that runs the same from its seed."""
+    words = ["clef-sim", "run", prepared.scenario.file, "--seed", str(seed)]
+    select = f"{prepared.variant.name} and {prepared.template}" if prepared.variant.name else prepared.template
+    return shlex.join([*words, "-k", select])
+
+
+def _keep(job: Job, log: DecisionLog, result: RunResult) -> str:
+    """Stores the decision log; returns the command that replays it."""
+    folder = Path(job.keep)
+    folder.mkdir(parents=True, exist_ok=True)
+    name = re.sub(r"[^\w.-]+", "-", f"{result.name}-{result.manifest}-{job.seed}")
+    path = folder / (name + SUFFIX)
+    log.about = job.about
+    log.save(path)
+    return shlex.join(["clef-sim", "replay", str(path)])
+
+
+def _with(result: RunResult, verdict: Verdict) -> RunResult:
+    checkers = (*result.checkers, verdict)
+    total = worst(checkers)
+    return msgspec.structs.replace(
+        result, checkers=checkers, verdict=total, standing=standing_of(total, checkers, result.expected)
+    )
+
+
+def _same_again(prepared: Prepared, seed: int, first: list[Event]) -> Verdict:
+    """Runs once more and names the first event that differs."""
+    run = Run(prepared, Seeded(seed, record=False))
+    run.run()
+    second = list(run.world.history)
+    for number, (one, other) in enumerate(zip(first, second, strict=False)):
+        if repr(one) != repr(other):
+            words = f"event {number} differs: {_shown(one)} the first time, {_shown(other)} the second"
+            return Verdict("determinism", "invalid", 1, words, (words,), len(first))
+    if len(first) != len(second):
+        words = f"{len(first)} events the first time, {len(second)} the second"
+        return Verdict("determinism", "invalid", 1, words, (words,), len(first))
+    return Verdict("determinism", "valid", examined=len(first))
+
+
+def _shown(event: Event) -> str:
+    return f"{event.kind} {event.name} of {event.who} at {event.at:.6f} s ({str(event.data)[:120]})"
+
+
+def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[RunResult]:
+    """Results as they come; in this process where `workers` is 1."""
+    if workers == 1 or len(jobs) == 1:
+        yield from map(run_job, jobs)
+        return
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+        futures: list[Future[RunResult]] = [pool.submit(run_job, job) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """What a replay showed: the run again, or where the code went another way."""
+
+    result: RunResult | None
+    diverged: str = ""
+
+
+def replay(path: Path, progress: Callable[[float], None] | None = None) -> Replayed:
+    """Runs what a decision log recorded, draw by draw.
+
+    Raises:
+        BadInput: not a decision log, or its scenario is gone.
+    """
+    log = DecisionLog.load(path)
+    try:
+        about = {name: str(log.about[name]) for name in ("file", "variant", "topology")}
+    except KeyError as error:
+        raise BadInput(f"decision log {path}: does not say {error}; record the run again") from error
+    prepared = prepared_for(**about)
+    choices = Replay(log)
+    try:
+        result, _ = run_once(prepared, choices, log.seed, progress)
+        choices.check_finished()
+    except Diverged as diverged:
+        return Replayed(None, str(diverged))
+    return Replayed(msgspec.structs.replace(result, replay=shlex.join(["clef-sim", "replay", str(path)])))
