@@ -33,10 +33,10 @@ def fault_name(spec: Fault) -> str:
         words.append(spec.when)
     if isinstance(spec, AtCall):
         words.append(spec.call)
-    for field in ("on", "queue", "function"):
+    for field, joint in (("target", "on"), ("table", "on"), ("queue", "on"), ("function", "in")):
         value = getattr(spec, field, "")
         if value:
-            words += [{"on": "on", "queue": "on", "function": "in"}[field], value]
+            words += [joint, value]
     return " ".join(words)
 
 
@@ -162,7 +162,7 @@ def _fits(spec: Any, call: Call) -> bool:
         return False
     if spec.function and spec.function not in call.who.partition(":")[0]:
         return False
-    return not spec.on or any(spec.on in target for target in targets_of(call))
+    return not spec.target or any(spec.target in target for target in targets_of(call))
 
 
 def targets_of(call: Call) -> list[str]:

@@ -21,9 +21,9 @@ platform (`instance`, `delivery`, `request`, `response`) and by the ports of `re
 | published | completion | record |
 | sdk | `dynamodb.PutItem` | ms, error (code), applied (bool) |
 | fault | fault's name | target, and what the fault did |
-| instance | cold, warm, killed, frozen, thawed, evicted, restarted | function, ms |
+| instance | cold, warm, failed, killed, frozen, thawed, evicted, restarted | function, instance, ms, reason, error |
 | delivery | queue | message, count (receive count) |
-| phase | faults_stopped, settled, unsettled | |
+| phase | workload, faults_stopped, settled, unsettled | |
 
 What the ports did (from `stored` to `published`) also holds `began`, the virtual second the call began in.
 

@@ -20,7 +20,8 @@ from clef_sim.kernel.choices import Choices, Sampler, Stream
 from clef_sim.kernel.instance import Instance
 from clef_sim.kernel.threads import Kernel, Killed
 from clef_sim.profiles import Profile
-from clef_sim.services.sdk import Refusal, Unmodelled, client_error
+from clef_sim.sdk_errors import code_of, conflict, outcome_of, throttle
+from clef_sim.services.sdk import Unmodelled
 
 Place: TypeAlias = Literal["before", "at", "after"]
 Kind: TypeAlias = Literal["crash", "delay", "freeze", "throttle", "applied_then_timeout", "conflict"]
@@ -31,13 +32,6 @@ KINDS: Mapping[Place, tuple[Kind, ...]] = {
     "after": ("crash", "delay", "freeze"),
 }
 """What may strike where. `crash` at: the call is applied, its answer lost."""
-
-THROTTLES = {
-    "dynamodb": ("ProvisionedThroughputExceededException", 400),
-    "sqs": ("RequestThrottled", 400),
-    "lambda": ("TooManyRequestsException", 429),
-}
-"""The error code and HTTP status by which a service throttles."""
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -191,7 +185,7 @@ class Network:
             self.kernel.sleep(0.0)  # stands still here, not half a latency later
 
     def _freeze(self, instance: Instance, seconds: float) -> None:
-        data = {"function": getattr(instance, "function", instance.name), "instance": instance.name}
+        data: dict[str, Any] = {"function": getattr(instance, "function", instance.name), "instance": instance.name}
 
         def thaw() -> None:
             instance.thaw()
@@ -317,10 +311,9 @@ class _Method:
             return answer
         self.network.struck(call, action, "at")
         if action.kind == "throttle":
-            code, status = THROTTLES.get(self.service, ("ThrottlingException", 400))
-            raise client_error(Refusal(code, "Rate exceeded"), self.operation, status)
+            raise throttle(self.service, self.operation)
         if action.kind == "conflict":
-            raise conflict(call, self.operation)
+            raise conflict(call.kwargs, self.operation)
         self._apply_unheard(call)
         if action.kind == "crash":
             self.network.crash(call, action)
@@ -343,33 +336,3 @@ class _Method:
     def record(self, start_s: float, outcome: EventOutcome, error: str, applied: bool) -> None:
         ms = round((self.kernel.now - start_s) * 1000.0, 3)
         self.add("sdk", self.name, outcome, ms=ms, error=error, applied=applied)
-
-
-def conflict(call: Call, operation: str) -> Exception:
-    """What DynamoDB answers where another transaction holds an item of the call."""
-    items = call.kwargs.get("TransactItems")
-    if items is None:
-        return client_error(Refusal("TransactionConflictException", "Transaction is ongoing for the item"), operation)
-    reasons = [{"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}]
-    reasons += [{"Code": "None"} for _ in items[1:]]
-    codes = ", ".join(reason["Code"] for reason in reasons)
-    message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
-    refusal = Refusal("TransactionCanceledException", message, CancellationReasons=reasons)
-    return client_error(refusal, operation)
-
-
-def code_of(failure: Exception) -> str:
-    """The service's error code; for other errors their class's name."""
-    if isinstance(failure, ClientError):
-        return str(failure.response["Error"]["Code"])
-    return type(failure).__name__
-
-
-def outcome_of(failure: Exception) -> EventOutcome:
-    """`unknown` for a time-out or a server's own failure, else `failed`: surely not done."""
-    if isinstance(failure, ReadTimeoutError):
-        return "unknown"
-    if isinstance(failure, ClientError):
-        status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-        return "unknown" if status >= 500 else "failed"
-    return "failed"

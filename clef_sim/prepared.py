@@ -145,9 +145,9 @@ def _check_fault(path: str, fault: Fault, made: Prepared) -> None:
             _check_call(f"{path}.call", fault.call, known)
         elif not any(each.startswith(service + ".") for each in known):
             raise BadInput(f"{path}.call(={fault.call!r}): no service {service!r}")
-        _check_part(f"{path}.on", fault.on, [*_targets(names, made), "/_clef/invoke", "/completions"])
+        _check_part(f"{path}.target", fault.target, [*_targets(names, made), "/_clef/invoke", "/completions"])
     if isinstance(fault, StaleRead):
-        _check_part(f"{path}.on", fault.on, _targets(names, made))
+        _check_part(f"{path}.table", fault.table, _targets(names, made))
     if isinstance(fault, Duplicate | Reorder | LateDelivery):
         if topology != "C":
             raise BadInput(f"{path}: {made.template} has no queues; take the fault out, or the topology")

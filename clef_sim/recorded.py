@@ -281,9 +281,7 @@ def _recorded_action(
         try:
             outcome = timed(input, tools)
         except BaseException as error:  # an instance that is killed must leave its trace as well
-            history.add(
-                "returned", full_name, _outcome_of(error), variant=None, error=type(error).__name__, **about
-            )
+            history.add("returned", full_name, _outcome_of(error), variant=None, error=type(error).__name__, **about)
             raise
         history.add("returned", full_name, variant=outcome.variant, output=outcome.output, **about)
         return outcome

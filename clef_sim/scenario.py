@@ -108,12 +108,12 @@ class AtCall(Fault, frozen=True, kw_only=True):
     """A fault at an SDK call.
 
     `call`: `dynamodb.PutItem`, `sqs.SendMessageBatch`, `http.POST`; `dynamodb.*` for any of a service.
-    `on`: the table, queue or path it must go to, by a part of its name. `function`: the function (or
+    `target`: the table, queue or path it must go to, by a part of its name. `function`: the function (or
     `engine`) that makes it, by a part of its name.
     """
 
     call: Annotated[str, Meta(pattern=r"^[a-z]+\.(\*|[A-Za-z]+)$")]
-    on: str = ""
+    target: str = ""
     function: str = ""
 
 
@@ -148,9 +148,9 @@ class Conflict(AtCall, frozen=True, kw_only=True, tag="conflict"):
 
 
 class StaleRead(Fault, frozen=True, kw_only=True, tag="stale_read"):
-    """Eventually consistent reads of tables whose name holds `on` do not see writes younger than `lag_s`."""
+    """Eventually consistent reads of tables whose name holds `table` do not see writes younger than `lag_s`."""
 
-    on: str
+    table: str
     lag_s: _Positive
 
 

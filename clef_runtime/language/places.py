@@ -17,7 +17,7 @@ def line_starts(text: str) -> list[int]:
 def place(text: str, at: int) -> tuple[int, int]:
     """Line and column of the character at index `at`."""
     start = text.rfind("\n", 0, at) + 1
-    return text.count("\n", 0, at) + 1, at - start
+    return text.count("\n", 0, at) + 1, at - start + 1
 
 
 def line_text(text: str, line: int) -> str:

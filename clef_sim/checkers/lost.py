@@ -79,7 +79,7 @@ def _nothing_sent(case: Case, account: Account) -> str:
 
 
 def _decided(case: Case, turn: Turn, what: str, after: str) -> str:
-    fate = case.words.fate(turn.event.who, turn.event.at)
+    fate = case.words.fate(turn.event.who, float(turn.event.data.get("began", turn.event.at)))
     because = f": {fate}" if fate else ", though nothing befell the instance"
     where = after if "engine/" in after else f"what follows {after} in engine/firing.py"
     return f"{what} {case.words.did(turn.event)} and nothing was ever sent{because}. Look at {where}"
@@ -88,6 +88,8 @@ def _decided(case: Case, turn: Turn, what: str, after: str) -> str:
 def _refused(case: Case, turns: list[Turn]) -> str:
     """The guard was asked, and nobody is known to have got it."""
     applied = next((turn for turn in turns if turn.event.outcome == "unknown" and turn.done), None)
+    if applied is not None and applied.event.data.get("error") == "Killed":
+        return _decided(case, applied, "the guard was taken", f"the {applied.event.kind}")
     if applied is not None:
         fate = case.words.fate(applied.event.who, applied.event.at)
         return (
@@ -117,7 +119,8 @@ def _undecided(case: Case, account: Account) -> str:
     last = max((flow.completions[id] for id in ids), key=lambda each: each.index)
     blind: list[str] = []
     for turn in flow.loads:
-        seen = set(turn.event.data["ids"])
+        own = {id for id in ids for each in case.story.appends.get(id, ()) if each.event.who == turn.event.who}
+        seen = own.union(turn.event.data["ids"])
         unseen = [id for id in ids if id not in seen]
         if not unseen:
             return (

@@ -88,11 +88,14 @@ class Words:
         return f"the fault {fault.name} struck at {seconds(fault.at)}" if fault is not None else ""
 
     def _because(self, event: Event, fault: Event | None) -> str:
-        reason = event.data.get("reason") or (fault.name if fault is not None else "")
-        if not reason:
-            return ""
-        struck = any(each.kind == "fault" and each.name == reason for each in self._story.troubles)
-        return f" (fault {reason})" if struck else f" ({reason})"
+        """Why an instance fell: a reason that is no fault's name is the platform's own."""
+        reason = str(event.data.get("reason") or "")
+        if fault is None or (reason and reason != fault.name):
+            struck = any(each.kind == "fault" and each.name == reason for each in self._story.troubles)
+            own = f"fault {reason}" if struck else reason
+            after = f"after the fault {fault.name}" if fault is not None else ""
+            return f" ({', '.join(filter(None, (own, after)))})" if own or after else ""
+        return f" (fault {fault.name})"
 
 
 def _concerns(event: Event, who: str) -> bool:

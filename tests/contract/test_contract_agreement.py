@@ -43,7 +43,7 @@ questions = st.fixed_dictionaries(
 writes = st.lists(st.tuples(keys, st.one_of(st.none(), rows)), min_size=4, max_size=8)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(writes, questions, st.one_of(st.none(), criteria))
 def test_storages_agree_on_every_question(
     writes: list[tuple[str, Any]], question: dict[str, Any], removed: dict[str, Any] | None

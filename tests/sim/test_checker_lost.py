@@ -106,6 +106,39 @@ def test_lost_firing_acquired_without_an_answer_is_invalid() -> None:
     assert "but the answer was lost" in lost(story).first
 
 
+def test_lost_firing_killed_while_acquiring_is_told_as_taken() -> None:
+    story = orders_until_the_join("once")
+    firing = story.prepare()
+    began = story.now
+    story.add("instance", "killed", function="evaluator", instance="evaluator#2", reason="crash")
+    killed_at, story.now = story.now, began
+    story.add("sdk", "dynamodb.PutItem", "unknown", ms=1.0, error="Killed", applied=True)
+    story.now = began
+    story.add("acquire", "ShipWhenPaid", "unknown", matched=firing.matched_ids, won=None, error="Killed", began=began)
+    assert story.now == killed_at
+    first = lost(story).first
+    assert "the guard was taken by evaluator#2:1" in first and "nothing was ever sent: the instance was" in first
+
+
+def test_lost_firing_join_whose_halves_were_appended_after_loading_tells_both() -> None:
+    """The design document's order: load, then append; neither evaluator sees the other's completion."""
+    story = orders_until_the_join()
+    events = drop(story.events, is_a("appended", who="payment"), is_a("appended", who="stock"))
+    for number in (2, 3):
+        story.who = f"evaluator#{number}:1"
+        story.load(story.opened)
+        events.append(story.events[-1])
+    for number, mine in ((2, story.charged), (3, story.reserved)):
+        story.who = f"evaluator#{number}:1"
+        story.append(mine)
+        events.append(story.events[-1])
+    verdict = judge(events, "no_lost_firing")
+    assert verdict.verdict == "invalid"
+    assert "evaluator#2:1 loaded the flow at" in verdict.first and "evaluator#3:1 loaded the flow at" in verdict.first
+    assert verdict.first.count("which was not yet recorded") == 2
+    assert "Append before the flow is loaded" in verdict.first
+
+
 @pytest.mark.parametrize("stale", [True, False])
 def test_lost_firing_join_that_nobody_saw_whole_tells_who_saw_what(stale: bool) -> None:
     story = orders_until_the_join()

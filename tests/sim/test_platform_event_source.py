@@ -252,6 +252,19 @@ def test_throttled_batch_is_left_to_its_visibility_timeout_and_the_source_pauses
     assert world.left() == 0
 
 
+def test_source_takes_nothing_from_the_queue_while_it_pauses() -> None:
+    world = World(lambda event: world.kernel.sleep(3.0), batch_size=1, concurrency=1, visibility_timeout_s=60)
+    world.warm_up()
+    world.send("a", "b")
+    for n in range(5):
+        world.send(f"c{n}", at_s=0.3 + n * 0.1)  # the second was throttled at about 0.02
+    world.kernel.run(until=90.9)
+    assert world.source.throttled == 1
+    assert world.sqs.queue(world.url).visible == 5
+    world.kernel.run(until=91.5)
+    assert world.sqs.queue(world.url).visible < 5
+
+
 def test_batch_held_back_past_the_visibility_timeout_is_delivered_twice() -> None:
     late = iter([40.0])
     world = World(hold_back_s=lambda: next(late, 0.0), visibility_timeout_s=30)

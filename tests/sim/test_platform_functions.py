@@ -139,12 +139,12 @@ def test_reserved_concurrency_caps_its_function_and_leaves_the_rest_to_the_other
 def test_scale_up_is_1000_at_once_and_then_100_a_second() -> None:
     world = World(concurrency=5000)
     deployed = world.platform.deploy(Function(name="f", service_ms=lambda r: 60_000.0, timeout_s=900))
-    for at_s, count in ((0.0, 1500), (5.0, 1500)):
+    for at_s, count in ((100.0, 1500), (105.0, 1500)):  # 100 quiet seconds save nothing up
         for _ in range(count):
             world.submit(at_s=at_s)
-    world.kernel.run(until=4.0)
+    world.kernel.run(until=104.0)
     assert (deployed.cold_starts, deployed.throttled) == (1000, 500)
-    world.kernel.run(until=6.0)
+    world.kernel.run(until=106.0)
     assert deployed.cold_starts == 1500
 
 

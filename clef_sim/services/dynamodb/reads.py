@@ -110,7 +110,7 @@ def _resume(
     after_pk, after_sk = table.exact_key(after)
     if after_pk != pk:
         raise invalid("The provided starting key is outside query boundaries based on provided conditions")
-    low, high = partition.span(after_sk, after_sk)
+    low, high = partition.span(after_sk, True, after_sk, True)
     return (max(start, high), stop) if forward else (start, min(stop, low))
 
 
@@ -127,7 +127,7 @@ def _scanned(table: Table, request: Request, now: float) -> Iterator[Stored]:
     after_pk, after_sk = (None, None) if after is None else table.exact_key(after)
     for pk in table.scan_order(after_pk):
         partition = table.partition(pk, consistent, now)
-        start = partition.span(after_sk, after_sk)[1] if pk == after_pk else 0
+        start = partition.span(after_sk, True, after_sk, True)[1] if pk == after_pk else 0
         for sk in islice(partition.order, start, None):
             yield partition.items[sk]
 

@@ -25,7 +25,7 @@ class Partition:
         self.items: dict[Any, Stored] = items or {}
         self.order: SortKeys = sorted(self.items)
 
-    def span(self, low: Any, high: Any, *, with_low: bool = True, with_high: bool = True) -> tuple[int, int]:
+    def span(self, low: Any, with_low: bool, high: Any, with_high: bool) -> tuple[int, int]:
         """The places of the sort keys from `low` to `high`; None is unbounded."""
         start, stop = 0, len(self.order)
         if low is not None:

@@ -1,0 +1,53 @@
+"""The SDK errors that faults raise, and how an SDK error is recorded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from clef_sim.history import EventOutcome
+from clef_sim.services.sdk import Refusal, client_error
+
+THROTTLES = {
+    "dynamodb": ("ProvisionedThroughputExceededException", 400),
+    "sqs": ("RequestThrottled", 400),
+    "lambda": ("TooManyRequestsException", 429),
+}
+"""The error code and HTTP status by which a service throttles."""
+
+
+def throttle(service: str, operation: str) -> Exception:
+    """What the service answers where it is over its rate."""
+    code, status = THROTTLES.get(service, ("ThrottlingException", 400))
+    return client_error(Refusal(code, "Rate exceeded"), operation, status)
+
+
+def conflict(kwargs: dict[str, Any], operation: str) -> Exception:
+    """What DynamoDB answers where another transaction holds an item of the write."""
+    items = kwargs.get("TransactItems")
+    if items is None:
+        return client_error(Refusal("TransactionConflictException", "Transaction is ongoing for the item"), operation)
+    reasons = [{"Code": "TransactionConflict", "Message": "Transaction is ongoing for the item"}]
+    reasons += [{"Code": "None"} for _ in items[1:]]
+    codes = ", ".join(reason["Code"] for reason in reasons)
+    message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
+    refusal = Refusal("TransactionCanceledException", message, CancellationReasons=reasons)
+    return client_error(refusal, operation)
+
+
+def code_of(failure: Exception) -> str:
+    """The service's error code; for other errors their class's name."""
+    if isinstance(failure, ClientError):
+        return str(failure.response["Error"]["Code"])
+    return type(failure).__name__
+
+
+def outcome_of(failure: Exception) -> EventOutcome:
+    """`unknown` for a time-out or a server's own failure, else `failed`: surely not done."""
+    if isinstance(failure, ReadTimeoutError):
+        return "unknown"
+    if isinstance(failure, ClientError):
+        status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        return "unknown" if status >= 500 else "failed"
+    return "failed"
