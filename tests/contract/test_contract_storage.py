@@ -151,7 +151,7 @@ ROWS: dict[str, dict[str, Any]] = {
 
 
 def _filled(backend: Backend) -> Any:
-    for key, row in ROWS.items():
+    for key, row in reversed(ROWS.items()):  # a store that keeps the order of writing must not pass by it
         backend.storage.put("rows", key, row)
     return backend.storage
 

@@ -87,9 +87,16 @@ class DynamoDB:
         rows = self._table(table).rows
         return rows.count, rows.bytes
 
-    def force_lag(self, table: str, lag_s: float | None) -> None:
-        """From now on eventual reads of `table` miss every write for `lag_s` (s, >= 0); None: as drawn."""
-        self._table(table).forced_lag_s = lag_s
+    def force_lag(
+        self, table: str, lag_s: float | None, on_lag: Callable[[bool], bool] | None = None
+    ) -> None:
+        """From now on eventual reads of `table` miss every write for `lag_s` (s, >= 0); None: as drawn.
+
+        Args:
+            on_lag: see `Table`.
+        """
+        found = self._table(table)
+        found.forced_lag_s, found.on_lag = lag_s, on_lag
 
     def _table(self, name: str) -> Table:
         table = self._tables.get(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -49,6 +49,9 @@ class Table:
     Args:
         lag_s: drawn once per write: how long eventual reads do not see it.
         ttl_delay_s: drawn once per expired item: how long it stays after its expiry.
+
+    The hook `on_lag`, None by default, is asked by each read of items that eventual reads may miss (True: by a
+    consistent read, which does not), and says whether this one misses them.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Table:
         self.rows = Rows(single=schema.sk_name is None)
         self.consumed = Consumed()
         self.forced_lag_s: float | None = None
+        self.on_lag: Callable[[bool], bool] | None = None
         self.ttl_name: str | None = None
         self._lag_s, self._ttl_delay_s = lag_s, ttl_delay_s
         self._write_meters = _meters(limits.partition_wru_s, limits.table_wru_s)
@@ -207,21 +211,26 @@ class Table:
                 if not self._past[pk]:
                     del self._past[pk]
 
+    def _misses(self, consistent: bool) -> bool:
+        """Whether a read of lagging items sees them as they were."""
+        shows = self.on_lag is None or self.on_lag(consistent)
+        return shows and not consistent
+
     def get(self, pk: Any, sk: Any, consistent: bool, now: float) -> Stored | None:
-        if self._past and not consistent:
+        if self._past and (self.on_lag is not None or not consistent):
             self._forget(now)
             seen = self._past.get(pk, {}).get(sk)
-            if seen:
+            if seen and self._misses(consistent):
                 return seen[0][1]
         return self.rows.get(pk, sk)
 
     def partition(self, pk: Any, consistent: bool, now: float) -> Partition:
         """The partition as a read sees it; not to be changed."""
         partition = self.rows.partition(pk)
-        if not self._past or consistent:
+        if not self._past or (consistent and self.on_lag is None):
             return partition
         self._forget(now)
-        if pk not in self._past:
+        if pk not in self._past or not self._misses(consistent):
             return partition
         items = dict(partition.items)
         for sk, seen in self._past[pk].items():
