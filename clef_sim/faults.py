@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from clef_runtime.aws import client_config
 from clef_runtime.errors import BadInput
 from clef_sim.kernel.choices import Choices
 from clef_sim.kernel.threads import Kernel
@@ -146,7 +147,9 @@ def _action(name: str, spec: Any) -> Action:
     if isinstance(spec, Throttle):
         return Action(name, "throttle")
     if isinstance(spec, AppliedThenTimeout):
-        return Action(name, "applied_then_timeout")
+        # An HTTP request brings its own time-out along.
+        http = spec.call.startswith("http.")
+        return Action(name, "applied_then_timeout", 0.0 if http else client_config()["read_timeout"])
     if isinstance(spec, Conflict):
         return Action(name, "conflict")
     raise BadInput(f"fault {name!r} cannot strike an SDK call")

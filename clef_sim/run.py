@@ -14,7 +14,8 @@ SLICE_S = 5.0
 """How often (virtual seconds) a caller hears of progress."""
 
 LOOK_S = 1.0
-"""How often it is looked whether the world rests."""
+LOOK_SHARE = 0.01
+"""How often it is looked whether the world rests: each second, later each hundredth of the time waited so far."""
 
 FAULTS_AFTER_S = 30.0
 """Faults go on for so long after the last request: what fails late fails then."""
@@ -50,10 +51,12 @@ class Run:
         origin_s = world.kernel.now
         history.add("phase", "workload")
         world.faults.begin(origin_s)
+        world.table_faults.begin()
         self._schedule_faults()
         self._send(origin_s)
         self._sleep_until(origin_s + faults_end_s(self.prepared))
         world.faults.stop()
+        world.table_faults.stop()
         history.add("phase", "faults_stopped")
         rests = self._wait_quiet(scenario.settle_s)
         history.add("phase", "settled" if rests else "unsettled", dead_letters=world.dead_letters)
@@ -98,12 +101,13 @@ class Run:
 
     def _wait_quiet(self, most_s: float) -> bool:
         """Waits until nothing is under way; False after `most_s`."""
-        kernel, until_s = self.world.kernel, self.world.kernel.now + most_s
+        kernel, since_s = self.world.kernel, self.world.kernel.now
         kernel.sleep(LOOK_S)
         while not self.world.quiet:
-            if kernel.now >= until_s:
+            waited_s = kernel.now - since_s
+            if waited_s >= most_s:
                 return False
-            kernel.sleep(LOOK_S)
+            kernel.sleep(max(LOOK_S, LOOK_SHARE * waited_s))
         return True
 
 

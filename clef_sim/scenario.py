@@ -148,7 +148,9 @@ class Conflict(AtCall, frozen=True, kw_only=True, tag="conflict"):
 
 
 class StaleRead(Fault, frozen=True, kw_only=True, tag="stale_read"):
-    """Eventually consistent reads of tables whose name holds `table` do not see writes younger than `lag_s`."""
+    """Writes to tables whose name holds `table` reach the replicas `lag_s` late. It strikes where a read meets such
+    a write: an eventually consistent one does not see it; a strongly consistent one does, which is the answer
+    to this fault, and counts as a strike too."""
 
     table: str
     lag_s: _Positive

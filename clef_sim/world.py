@@ -24,6 +24,7 @@ from clef_runtime.storage.dynamodb import prefixed_table, single_table
 from clef_sim.clients import ENGINE_HOST, FUNCTION_HOST, RecordedPorts, SimClients
 from clef_sim.faults import Faults
 from clef_sim.faults_queues import QueueFaults
+from clef_sim.faults_tables import TableFaults
 from clef_sim.history import History
 from clef_sim.kernel.choices import Choices
 from clef_sim.kernel.clock import SimClock, SimIds
@@ -80,7 +81,9 @@ class World:
         self.platform = FunctionPlatform(self.kernel, choices, self.history, prepared.profile)
         self.engine: ContainerService | None = None
 
+        self._tables: list[str] = []
         self._create_tables()
+        self.table_faults = TableFaults(self.faults, self.history, self.dynamodb, self._tables)
         self._deploy_functions()
         if self.manifest.topology == "A":
             self._start_engine()
@@ -94,18 +97,19 @@ class World:
         manifest, names = self.manifest, self.names
         if "dynamodb" in manifest.storage.kinds:
             if manifest.storage.layout == "single":
-                self.dynamodb.create_table(**single_table(names.storage_table))
+                self._create(single_table(names.storage_table))
             else:
                 for concept in self.app.catalogue:
                     for relation in concept.relations:
-                        self.dynamodb.create_table(**prefixed_table(names.table_prefix, concept.name, relation))
+                        self._create(prefixed_table(names.table_prefix, concept.name, relation))
         if manifest.action_log.kind == "dynamodb":
             self._create(log_table(names.log_table), manifest.action_log.ttl_s)
         if manifest.guard.kind == "dynamodb":
             self._create(guard_table(names.guard_table), manifest.guard.ttl_s)
 
-    def _create(self, table: dict[str, Any], ttl_s: float | None) -> None:
+    def _create(self, table: dict[str, Any], ttl_s: float | None = None) -> None:
         self.dynamodb.create_table(**table)
+        self._tables.append(table["TableName"])
         if ttl_s is not None:
             self.dynamodb.update_time_to_live(
                 TableName=table["TableName"],

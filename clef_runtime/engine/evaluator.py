@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from clef_runtime.engine.durable import DurableEngine
 from clef_runtime.errors import BadInput, ClefError
-from clef_runtime.model import Completion, completion_from
+from clef_runtime.model import Completion, Invocation, completion_from
+from clef_runtime.web import HttpRequest, HttpResponse
 
 
 class Evaluator:
@@ -34,3 +35,9 @@ class Evaluator:
                 for number, _ in members:
                     ended[number] = error
         return ended
+
+    def request(self, request: HttpRequest, request_id: str) -> HttpResponse:  # noqa: ARG002 - a function's port
+        return HttpResponse(404, {"errors": {"path": ["this function evaluates messages of a queue"]}})
+
+    def invoke(self, invocations: Sequence[Invocation]) -> list[Completion]:
+        raise BadInput(f"{len(invocations)} invocation(s) reached the evaluator, which runs no concepts")

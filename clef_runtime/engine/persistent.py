@@ -3,9 +3,11 @@ back after a restart."""
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Sequence
 
-from clef_runtime.action_log.base import ActionLog
+from clef_runtime.action_log.base import ActionLog, FlowRecords
 from clef_runtime.context import Clock
 from clef_runtime.engine.firing import Fires, Gather, in_turn
 from clef_runtime.engine.flow import FlowState, Match
@@ -32,10 +34,12 @@ class _Flow:
 
 
 class PersistentEngine:
-    """Evaluates completions and all that follows from them.
+    """Evaluates completions and all that follows from them. May be called from several threads at once: its
+    lock is never held across a call of a port.
 
     Args:
         appends: whether this engine records the completions in `log`; False where the receivers do.
+        gather: how the firings of one wave run side by side.
     """
 
     def __init__(
@@ -55,36 +59,29 @@ class PersistentEngine:
         self._flows: dict[str, _Flow] = {}  # least recently touched first
         self._firing: set[str] = set()
         self._queued: dict[str, Match] = {}
+        self._lock = threading.Lock()
 
     def replay(self) -> int:
         """Reads the durable log back and fires what had matched but not fired; says how many completions it
-        read. Failures are left to the next completion or request of the flow.
+        read. What fails stays queued.
 
         Raises:
             Throttled, Indeterminate: the log could not be read; start again.
         """
         if self._log is None:
             return 0
-        count = 0
-        found: dict[str, tuple[list[Completion], set[str]]] = {}
+        flows: dict[str, FlowRecords] = {}
         for record in self._log.scan():
-            completions, fired = found.setdefault(record.flow, ([], set()))
+            found = flows.setdefault(record.flow, FlowRecords([], [], []))
             if isinstance(record, SyncEdge):
-                fired.add(record.firing)
+                found.edges.append(record)
             else:
-                completions.append(record)
-                count += 1
-        for flow, (completions, fired) in found.items():
-            state = self._touch(flow, load=False)
-            state.fired |= fired
-            for completion in completions:
-                state.add(completion)
-        for completions, _ in found.values():
-            try:
-                self.evaluate(completions)
-            except ClefError:
-                continue  # a client's retry or the next completion of the flow evaluates it again
-        return count
+                found.completions.append(record)
+        for flow, found in flows.items():
+            self._bring_in(flow, found)
+            with contextlib.suppress(ClefError):
+                self.evaluate(found.completions)
+        return sum(len(found.completions) for found in flows.values())
 
     def evaluate(self, completions: Sequence[Completion]) -> list[Completion]:
         """Evaluates `completions` and, in waves, everything that comes back, until the flow is quiet.
@@ -96,16 +93,21 @@ class PersistentEngine:
             As `Fires.fire`, after everything else was tried: send the completions again.
         """
         flows = list(dict.fromkeys(completion.flow for completion in completions))
-        for completion in completions:
-            self._learn(completion)
-        left = [match for match in self._queued.values() if match.completions[0].flow in flows]
-        self._drain([*left, *self._matches(completions)])
-        return [each for flow in flows for each in self._touch(flow).completions]
+        matches = self._learn(completions)
+        with self._lock:
+            left = [match for match in self._queued.values() if match.completions[0].flow in flows]
+        self._drain([*left, *matches])
+        for flow in flows:
+            self._need(flow)
+        with self._lock:
+            return [each for flow in flows for each in self._flow(flow).completions]
 
     def retry_queued(self) -> None:
         """Fires what failed before, and the eventual syncs that waited for a concept; to be called every few
         seconds. Raises as `evaluate`."""
-        self._drain(list(self._queued.values()))
+        with self._lock:
+            queued = list(self._queued.values())
+        self._drain(queued)
 
     def _drain(self, matches: Sequence[Match]) -> None:
         """Fires `matches` and, wave by wave, what follows. Raises the first failure when all else is done."""
@@ -113,64 +115,81 @@ class PersistentEngine:
         while matches:
             back, failed = self._fire(matches)
             failure = failure or failed
-            for completion in back:
-                self._learn(completion)
-            matches = self._matches(back)
+            matches = self._learn(back)
         if failure is not None:
             raise failure
 
-    def _learn(self, completion: Completion) -> None:
-        if self._appends and self._log is not None:
-            self._log.append(completion)
-        self._touch(completion.flow).add(completion)
-
-    def _matches(self, completions: Sequence[Completion]) -> list[Match]:
-        return [match for each in completions for match in self._touch(each.flow).state.matches(each)]
+    def _learn(self, completions: Sequence[Completion]) -> list[Match]:
+        """Takes completions in; returns the matches that they are part of."""
+        for completion in completions:
+            if self._appends and self._log is not None:
+                self._log.append(completion)
+            self._need(completion.flow)
+        with self._lock:
+            for completion in completions:
+                self._flow(completion.flow).add(completion)
+            return [match for each in completions for match in self._flow(each.flow).state.matches(each)]
 
     def _fire(self, matches: Sequence[Match]) -> tuple[list[Completion], ClefError | None]:
         """Fires what is neither fired nor being fired by another request of this process."""
-        due = {
-            match.firing_id: match
-            for match in matches
-            if match.firing_id not in self._firing and match.firing_id not in self._flow_of(match).fired
-        }
-        self._firing.update(due)
+        for match in matches:
+            self._need(match.completions[0].flow)
+        with self._lock:
+            due = {
+                match.firing_id: match
+                for match in matches
+                if match.firing_id not in self._firing and match.firing_id not in self._flow_of(match).fired
+            }
+            self._firing.update(due)
         back: list[Completion] = []
         failure: ClefError | None = None
         try:
             calls = [lambda match=match: self._firer.fire(match) for match in due.values()]
-            for match, ended in zip(due.values(), self._gather(calls), strict=True):
-                if isinstance(ended, ClefError):
+            ended = self._gather(calls)
+            with self._lock:
+                for match, how in zip(due.values(), ended, strict=True):
+                    if not isinstance(how, ClefError):
+                        self._queued.pop(match.firing_id, None)
+                        self._flow_of(match).fired.add(match.firing_id)
+                        back += how
+                        continue
                     self._queued[match.firing_id] = match
-                    if not isinstance(ended, Unavailable):
-                        failure = failure or ended
-                else:
-                    self._queued.pop(match.firing_id, None)
-                    self._flow_of(match).fired.add(match.firing_id)
-                    back += ended
+                    if not isinstance(how, Unavailable):
+                        failure = failure or how
         finally:
-            self._firing.difference_update(due)
+            with self._lock:
+                self._firing.difference_update(due)
         return back, failure
 
-    def _flow_of(self, match: Match) -> _Flow:
-        return self._touch(match.completions[0].flow)
+    def _need(self, flow: str) -> None:
+        """Sees to it that the flow is in memory."""
+        with self._lock:
+            there = flow in self._flows
+        if not there:
+            records = self._log.load_flow(flow) if self._log is not None else FlowRecords([], [], [])
+            self._bring_in(flow, records)
 
-    def _touch(self, flow: str, *, load: bool = True) -> _Flow:
-        if flow not in self._flows:
-            records = self._log.load_flow(flow) if load and self._log is not None else None
-            # Another request may have brought the flow in while this one read the log.
-            state = self._flows.setdefault(flow, _Flow(self._index))
-            for completion in records.completions if records else ():
+    def _bring_in(self, flow: str, records: FlowRecords) -> None:
+        """Adds to a flow that another request may have brought in meanwhile."""
+        with self._lock:
+            state = self._flow(flow)
+            for completion in records.completions:
                 state.add(completion)
-            state.fired.update(edge.firing for edge in (records.edges if records else ()))
-        state = self._flows.pop(flow)
+            state.fired.update(edge.firing for edge in records.edges)
+
+    def _flow_of(self, match: Match) -> _Flow:
+        return self._flow(match.completions[0].flow)
+
+    def _flow(self, flow: str) -> _Flow:
+        """The flow as it is in memory, from now on the most recently touched; under the lock only."""
+        state = self._flows.pop(flow, None) or _Flow(self._index)
         self._flows[flow] = state
         state.touched_s = self._clock.monotonic()
         self._drop_idle(state.touched_s)
         return state
 
     def _drop_idle(self, now_s: float) -> None:
-        while self._flows:
+        while True:
             flow = next(iter(self._flows))
             if now_s - self._flows[flow].touched_s <= self._keep_s:
                 return

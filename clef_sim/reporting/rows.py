@@ -8,64 +8,95 @@ from statistics import median
 import msgspec
 
 from clef_sim.checkers.verdict import Result
+from clef_sim.metrics import Percentiles
 from clef_sim.results import RunResult, Standing
+
+_WORST_FIRST: tuple[Standing, ...] = ("not as expected", "undecided", "as expected")
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts are sums over the runs; latencies (ms) the median of the runs' percentiles."""
+    """Counts are sums over the runs; a latency (ms) is the median of the runs' percentiles.
+
+    `twice` and `lost` are duplicate and lost firings, `cold` cold starts. `step` and `chain` have a count of 0
+    where no run measured any.
+    """
 
     name: str
     shows: str
     topology: str
     manifest: str
     guard: str
+    delivery: str
     runs: int
     verdict: str
     standing: Standing
     firings: int
-    duplicate_firings: int
-    lost_firings: int
-    cold_starts: int
-    step_p50: float
-    step_p95: float
-    chain_p50: float
-    chain_p95: float
+    twice: int
+    lost: int
+    cold: int
+    faulty: bool
+    step: Percentiles
+    chain: Percentiles
+
+    @property
+    def scenario(self) -> str:
+        return self.name.partition("/")[0]
+
+    @property
+    def variant(self) -> str:
+        return self.name.partition("/")[2]
+
+
+def groups_of(results: Sequence[RunResult]) -> list[list[RunResult]]:
+    """The runs of each scenario, variant and manifest, in the order of the results."""
+    groups: dict[tuple[str, str], list[RunResult]] = {}
+    for result in results:
+        groups.setdefault((result.name, result.manifest), []).append(result)
+    return list(groups.values())
 
 
 def rows_of(results: Sequence[RunResult]) -> list[Row]:
     """One row for each scenario, variant and manifest, in the order of the results."""
-    groups: dict[tuple[str, str], list[RunResult]] = {}
-    for result in results:
-        groups.setdefault((result.name, result.manifest), []).append(result)
-    return [_row(group) for group in groups.values()]
+    return [_row(group) for group in groups_of(results)]
 
 
 def _row(group: Sequence[RunResult]) -> Row:
     first = group[0]
-    standings: tuple[Standing, ...] = ("not as expected", "undecided", "as expected")
-    steps = [each.metrics.sync_step_ms for each in group]
-    chains = [each.metrics.eager_chain_ms for each in group]
     return Row(
         name=first.name,
         shows=first.shows,
         topology=first.topology,
         manifest=first.manifest,
         guard=first.guard,
+        delivery=first.delivery,
         runs=len(group),
         verdict=_verdicts([each.verdict for each in group]),
-        standing=next(each for each in standings if any(result.standing == each for result in group)),
+        standing=next(each for each in _WORST_FIRST if any(result.standing == each for result in group)),
         firings=sum(each.metrics.firings for each in group),
-        duplicate_firings=sum(each.metrics.duplicate_firings or 0 for each in group),
-        lost_firings=sum(each.metrics.lost_firings or 0 for each in group),
-        cold_starts=sum(each.metrics.cold_starts for each in group),
-        step_p50=median(each.p50 for each in steps),
-        step_p95=median(each.p95 for each in steps),
-        chain_p50=median(each.p50 for each in chains),
-        chain_p95=median(each.p95 for each in chains),
+        twice=sum(each.metrics.duplicate_firings or 0 for each in group),
+        lost=sum(each.metrics.lost_firings or 0 for each in group),
+        cold=sum(each.metrics.cold_starts for each in group),
+        faulty=any(each.faults for each in group),
+        step=middle([each.metrics.sync_step_ms for each in group]),
+        chain=middle([each.metrics.eager_chain_ms for each in group]),
+    )
+
+
+def middle(measured: Sequence[Percentiles]) -> Percentiles:
+    """The median of each percentile, over those that measured anything; the counts are added up."""
+    some = [each for each in measured if each.count]
+    if not some:
+        return Percentiles()
+    return Percentiles(
+        median(each.p50 for each in some),
+        median(each.p95 for each in some),
+        median(each.p99 for each in some),
+        max(each.max for each in some),
+        sum(each.count for each in some),
     )
 
 
 def _verdicts(verdicts: Sequence[Result]) -> str:
-    """`invalid`, or how many of each: `valid 19, invalid 1`."""
+    """`invalid`, or how many of each: `invalid 1, valid 19`."""
     kinds = sorted(set(verdicts))
     return kinds[0] if len(kinds) == 1 else ", ".join(f"{kind} {verdicts.count(kind)}" for kind in kinds)

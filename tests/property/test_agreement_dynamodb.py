@@ -98,7 +98,7 @@ class Both:
 # Values, keys, expressions. Each attribute has one type, since moto compares across types (PARITY 3).
 
 texts = st.sampled_from(["", "a", "ab", "b", "é"]).map(lambda text: {"S": text})
-numbers = st.sampled_from(["0", "1", "2", "-3", "10", "2.5"]).map(lambda number: {"N": number})
+numbers = st.sampled_from(["0", "1", "2", "-3", "10"]).map(lambda number: {"N": number})
 flags = st.booleans().map(lambda flag: {"BOOL": flag})
 maps = st.fixed_dictionaries({}, optional={"f": texts, "g": numbers}).map(lambda fields: {"M": fields})
 lists = st.lists(texts, max_size=3).map(lambda each: {"L": each})
@@ -289,17 +289,24 @@ def test_model_and_moto_agree_on_random_calls() -> None:
 
         def pages(self, operation: str, **request: Any) -> None:
             for _ in range(10):
-                answer = self.both.call(operation, **request)
-                if not isinstance(answer, dict) or "LastEvaluatedKey" not in answer:
+                ours, theirs = (outcome(client, operation, request) for client in (self.both.model, _moto[0]))
+                last = ours.pop("LastEvaluatedKey", None) if isinstance(ours, dict) else None
+                if last is not None and "LastEvaluatedKey" not in theirs:  # PARITY 5
+                    rest = outcome(self.both.model, operation, {**request, "ExclusiveStartKey": last})
+                    assert rest["ScannedCount"] == 0
+                elif last is not None:
+                    assert theirs.pop("LastEvaluatedKey") == last
+                    request["ExclusiveStartKey"] = last
+                assert ours == theirs, f"{operation}({request})\nmodel {ours}\nmoto  {theirs}"
+                if request.get("ExclusiveStartKey") is not last or last is None:
                     return
-                request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
             raise AssertionError("pages do not end")
 
         @rule(table=tables, filtered=st.none() | conditions)
         def scan(self, table: str, filtered: Any) -> None:
             request = {"TableName": self.both.name(table), **bound(FilterExpression=filtered)}
             ours, theirs = (outcome(client, "scan", request) for client in (self.both.model, _moto[0]))
-            assert by_key(ours) == by_key(theirs)
+            assert by_key(ours) == by_key(theirs), f"scan({request})\nmodel {ours}\nmoto  {theirs}"
 
         @rule(data=st.data(), table=tables, count=st.integers(1, 3))
         def transact(self, data: st.DataObject, table: str, count: int) -> None:
