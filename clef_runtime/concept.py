@@ -36,6 +36,8 @@ class Concept:
         name: `User`, `Phone.Profile`.
         facts: the relation that a sync's `User: { ?user email: ?email }` reads; the name in lower case
             unless given.
+        relations: every relation that its actions use, where each has a table of its own (`layout:
+            prefixed`); the facts' alone unless given.
 
     Use:
         user = Concept("User")
@@ -44,10 +46,11 @@ class Concept:
         def register(input, tools): ...
     """
 
-    def __init__(self, name: str, *, facts: str | None = None) -> None:
+    def __init__(self, name: str, *, facts: str | None = None, relations: Iterable[str] = ()) -> None:
         self.name = name
         self.urn = concept_urn(name)
         self.facts = facts or name.rpartition(".")[2].lower()
+        self.relations = tuple(dict.fromkeys((self.facts, *relations)))
         self.actions: dict[str, Action] = {}
         self.reading: set[str] = set()
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from clef_runtime.aws import client_config
 from clef_runtime.errors import BadInput
+from clef_sim.history import History
 from clef_sim.kernel.choices import Choices
 from clef_sim.kernel.threads import Kernel
 from clef_sim.network import Action, Call, Place
@@ -86,6 +87,7 @@ class Faults:
 
     def __init__(self, specs: Sequence[FaultSpec], kernel: Kernel, choices: Choices) -> None:
         self.armed = [Armed(spec, number, kernel, choices) for number, spec in enumerate(specs)]
+        _number_namesakes(self.armed)
         self._at_calls = [each for each in self.armed if isinstance(each.spec, AtCall)]
 
     def of(self, kind: type[Spec]) -> list[tuple[Armed, Spec]]:
@@ -103,9 +105,14 @@ class Faults:
         for each in self.armed:
             each.stopped = True
 
-    def skew_s(self, function: str) -> float:
-        """How far the clock of a new instance of `function` is ahead."""
-        return sum(spec.skew_s for each, spec in self.of(ClockSkew) if spec.function in function and each.strikes())
+    def skew_s(self, function: str, history: History) -> float:
+        """How far the clock of an instance of `function` is ahead."""
+        skew_s = 0.0
+        for each, spec in self.of(ClockSkew):
+            if spec.function in function and each.strikes():
+                history.add("fault", each.name, target=function, does="skew", seconds=spec.skew_s)
+                skew_s += spec.skew_s
+        return skew_s
 
     # ---- the network's fault plan
 
@@ -127,6 +134,15 @@ class Faults:
             if _place_of(spec) == place and _fits(spec, call) and each.strikes():
                 return _action(each.name, spec)
         return None
+
+
+def _number_namesakes(armed: Sequence[Armed]) -> None:
+    """Each fault has a name of its own, so that one that never struck is not hidden by another."""
+    seen: dict[str, int] = {}
+    for each in armed:
+        count = seen[each.name] = seen.get(each.name, 0) + 1
+        if count > 1:
+            each.name += f" ({count})"
 
 
 def _place_of(spec: Any) -> Place:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from clef_sim.faults import Armed, Faults
 from clef_sim.history import History
@@ -22,12 +22,15 @@ class QueueFaults:
 
     def attach(self) -> None:
         """All queues exist now."""
-        for armed, duplicate in self._faults.of(Duplicate):
-            for name in self._named(duplicate.queue):
-                self._sqs.queue(name).duplicate = self._duplicating(armed, duplicate.after_s, name)
-        for armed, reorder in self._faults.of(Reorder):
-            for name in self._named(reorder.queue):
-                self._sqs.queue(name).displace = self._displacing(armed, reorder.places, name)
+        duplicates, reorders = self._faults.of(Duplicate), self._faults.of(Reorder)
+        for name in self._urls:
+            queue = self._sqs.queue(name)
+            doubling = [(armed, spec.after_s) for armed, spec in duplicates if spec.queue in name]
+            if doubling:
+                queue.duplicate = self._duplicating(doubling, name)
+            displacing = [(armed, spec.places) for armed, spec in reorders if spec.queue in name]
+            if displacing:
+                queue.displace = self._displacing(displacing, name)
 
     def hold_back(self, queue: str) -> Callable[[], float] | None:
         """What an event source asks for each batch: how much later (s) it reaches its function."""
@@ -56,27 +59,33 @@ class QueueFaults:
                     self._sqs.start_message_move_task(SourceArn=dead)
                     self._struck(armed, name, messages=count)
 
-    def _duplicating(self, armed: Armed, after_s: float, queue: str) -> Callable[[Received], float | None]:
+    def _duplicating(
+        self, faults: Sequence[tuple[Armed, float]], queue: str
+    ) -> Callable[[Received], float | None]:
+        doubled: set[str] = set()  # a copy has its message's id
+
         def duplicate(received: Received) -> float | None:
-            if not armed.strikes():
+            if received.message_id in doubled:
                 return None
-            self._struck(armed, queue, message=received.message_id)
-            return after_s
+            for armed, after_s in faults:
+                if armed.strikes():
+                    doubled.add(received.message_id)
+                    self._struck(armed, queue, message=received.message_id)
+                    return after_s
+            return None
 
         return duplicate
 
-    def _displacing(self, armed: Armed, places: int, queue: str) -> Callable[[], int]:
+    def _displacing(self, faults: Sequence[tuple[Armed, int]], queue: str) -> Callable[[], int]:
         def displace() -> int:
-            if not armed.strikes():
-                return 0
-            later = 1 + armed.below(places)
-            self._struck(armed, queue, places=later)
-            return later
+            for armed, places in faults:
+                if armed.strikes():
+                    later = 1 + armed.below(places)
+                    self._struck(armed, queue, places=later)
+                    return later
+            return 0
 
         return displace
-
-    def _named(self, part: str) -> list[str]:
-        return [name for name in self._urls if part in name]
 
     def _struck(self, armed: Armed, queue: str, **what: object) -> None:
         self._history.add("fault", armed.name, target=queue, does=armed.kind, **what)

@@ -157,7 +157,7 @@ class StaleRead(Fault, frozen=True, kw_only=True, tag="stale_read"):
 
 
 class Duplicate(Fault, frozen=True, kw_only=True, tag="duplicate"):
-    """The queue delivers a message twice, the copy `after_s` later."""
+    """The queue delivers a message twice, the copy `after_s` later; the copy has no copies."""
 
     queue: str
     after_s: _NotNegative = 0.0
@@ -179,7 +179,8 @@ class LateDelivery(Fault, frozen=True, kw_only=True, tag="late_delivery"):
 
 
 class ClockSkew(Fault, frozen=True, kw_only=True, tag="clock_skew"):
-    """New instances of the function have clocks that are ahead by `skew_s` (behind, where negative)."""
+    """An instance of the function (or of `engine`) has a clock that is ahead by `skew_s` (behind, where negative):
+    decided for those that are there at the start, and for each new one. It stays wrong."""
 
     function: str
     skew_s: float

@@ -9,18 +9,16 @@ from typing import Any
 
 import httpx
 
-from clef_runtime.action_log.dynamodb import log_table
 from clef_runtime.deploy.manifest import Runtime
 from clef_runtime.deploy.names import Names
 from clef_runtime.deploy.wiring import Wiring
+from clef_runtime.engine.persistent import PersistentEngine
 from clef_runtime.errors import BadInput, ClefError
-from clef_runtime.guard.dynamodb import guard_table
 from clef_runtime.model import Completion, concept_urn
 from clef_runtime.serverless.engine_service import EngineService
 from clef_runtime.serverless.http_event import answer_to, request_of
 from clef_runtime.serverless.lambda_handler import make_handler
 from clef_runtime.serverless.service import FunctionService, error_response
-from clef_runtime.storage.dynamodb import prefixed_table, single_table
 from clef_sim.clients import ENGINE_HOST, FUNCTION_HOST, RecordedPorts, SimClients
 from clef_sim.faults import Faults
 from clef_sim.faults_queues import QueueFaults
@@ -41,6 +39,7 @@ from clef_sim.profiles.numbers import LogNormal, sampler
 from clef_sim.services.dynamodb import DynamoDB
 from clef_sim.services.dynamodb.rates import ReplicaLag, TtlDelay
 from clef_sim.services.sqs import SQS
+from emulators.provision import create_queues, create_tables
 
 ENGINE_TICK_S = 5.0
 """How often option A's engine tries again what has failed."""
@@ -80,9 +79,11 @@ class World:
         self.sources: list[EventSource] = []
         self.platform = FunctionPlatform(self.kernel, choices, self.history, prepared.profile)
         self.engine: ContainerService | None = None
+        self._engines: dict[str, PersistentEngine] = {}
 
         self._tables: list[str] = []
-        self._create_tables()
+        create_tables(self.manifest, self.app, self.dynamodb)
+        self.queue_urls.update(create_queues(self.manifest, self.app, self.sqs))
         self.table_faults = TableFaults(self.faults, self.history, self.dynamodb, self._tables)
         self._deploy_functions()
         if self.manifest.topology == "A":
@@ -93,43 +94,20 @@ class World:
 
     # ---- what is deployed
 
-    def _create_tables(self) -> None:
-        manifest, names = self.manifest, self.names
-        if "dynamodb" in manifest.storage.kinds:
-            if manifest.storage.layout == "single":
-                self._create(single_table(names.storage_table))
-            else:
-                for concept in self.app.catalogue:
-                    for relation in concept.relations:
-                        self._create(prefixed_table(names.table_prefix, concept.name, relation))
-        if manifest.action_log.kind == "dynamodb":
-            self._create(log_table(names.log_table), manifest.action_log.ttl_s)
-        if manifest.guard.kind == "dynamodb":
-            self._create(guard_table(names.guard_table), manifest.guard.ttl_s)
-
-    def _create(self, table: dict[str, Any], ttl_s: float | None = None) -> None:
-        self.dynamodb.create_table(**table)
-        self._tables.append(table["TableName"])
-        if ttl_s is not None:
-            self.dynamodb.update_time_to_live(
-                TableName=table["TableName"],
-                TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"},
-            )
-
     def _deploy_functions(self) -> None:
         runtime = self.manifest.concepts
         functions = self.names.functions(concept.name for concept in self.app.catalogue)
         for name, concepts in functions.items():
             urns = [concept_urn(concept) for concept in concepts]
-            self._deploy(name, runtime, lambda wiring, urns=urns: wiring.concept_function(urns))
+            self._deploy(name, runtime, partial(Wiring.concept_function, concepts=urns))
             self.network.mount(f"{name}.{FUNCTION_HOST}", FunctionUrl(self.platform, name), "http.function_url")
         if self.manifest.topology == "C":
-            self._deploy(self.names.evaluator, self.manifest.evaluating, lambda wiring: wiring.evaluator())
+            self._deploy(self.names.evaluator, self.manifest.evaluating, Wiring.evaluator)
             self._feed(self.names.evaluator, self.names.completion_queue)
             for name in functions:
                 self._feed(name, self.names.queue_of(name))
 
-    def _deploy(self, name: str, runtime: Runtime, service_of: Callable[[Wiring], FunctionService | Any]) -> None:
+    def _deploy(self, name: str, runtime: Runtime, service_of: Callable[[Wiring], FunctionService]) -> None:
         partial_responses = self.manifest.transport.partial_batch_responses
 
         def init(instance: Instance) -> Handler:
@@ -142,22 +120,13 @@ class World:
                 memory_mb=runtime.memory_mb,
                 timeout_s=runtime.timeout_s,
                 init=init,
-                skew_s=partial(self.faults.skew_s, name),
+                skew_s=partial(self.faults.skew_s, name, self.history),
             )
         )
 
     def _feed(self, function: str, queue: str) -> None:
-        """A queue with its dead-letter queue, and the event source from it to its function."""
+        """The event source from a queue to its function."""
         transport = self.manifest.transport
-        fifo = {"FifoQueue": "true"} if transport.fifo else {}
-        dead = self.sqs.create_queue(QueueName=self.names.dead_letters(queue), Attributes=fifo)["QueueUrl"]
-        arn = self.sqs.queue(dead).arn
-        attributes = {
-            **fifo,
-            "VisibilityTimeout": str(int(transport.visibility_timeout_s)),
-            "RedrivePolicy": f'{{"deadLetterTargetArn":"{arn}","maxReceiveCount":{transport.max_receive_count}}}',
-        }
-        self.queue_urls[queue] = self.sqs.create_queue(QueueName=queue, Attributes=attributes)["QueueUrl"]
         self.sources.append(
             EventSource(
                 Mapping(
@@ -188,7 +157,7 @@ class World:
             cpu_slots=1,
             cpu_ms=ENGINE_CPU_MS / min(1.0, runtime.cpu),
             memory_mb=runtime.memory_mb,
-            skew_s=partial(self.faults.skew_s, self.names.engine),
+            skew_s=partial(self.faults.skew_s, self.names.engine, self.history),
         )
         self.engine = ContainerService(service, self.kernel, self.choices, self.history, self.prepared.profile)
         self.network.mount(ENGINE_HOST, self.engine)
@@ -196,7 +165,7 @@ class World:
 
     def _engine_init(self, instance: Instance) -> Callable[[httpx.Request], httpx.Response]:
         wiring = self.wiring(instance)
-        engine = wiring.engine()
+        engine = self._engines[instance.name] = wiring.engine()
         engine.replay()
         service = EngineService(engine)
 
@@ -235,6 +204,23 @@ class World:
             gather=gather,
         )
 
+    # ---- faults
+
+    def begin_faults(self) -> None:
+        """The workload starts, and what it is to stand."""
+        self.faults.begin(self.kernel.now)
+        self.table_faults.begin()
+        for name, deployed in self.platform.functions.items():
+            for instance in reversed(deployed.waiting):  # the next to be used first
+                instance.skew_s += self.faults.skew_s(name, self.history)
+        for task in self.engine.tasks if self.engine else ():
+            task.skew_s += self.faults.skew_s(self.names.engine, self.history)
+
+    def stop_faults(self) -> None:
+        """Nothing breaks any more."""
+        self.faults.stop()
+        self.table_faults.stop()
+
     # ---- whether it rests
 
     @property
@@ -246,7 +232,12 @@ class World:
             state = self.sqs.queue(queue)
             if state.visible or state.in_flight or state.delayed:
                 return False
-        return self.engine is None or bool(self.engine.tasks)
+        return self.engine is None or self._engines_rest(self.engine)
+
+    def _engines_rest(self, engine: ContainerService) -> bool:
+        """A task answers, and none has a firing left to try again."""
+        tasks = [task.name for task in engine.tasks]
+        return bool(tasks) and not any(self._engines[name].queued for name in tasks)
 
     @property
     def dead_letters(self) -> int:

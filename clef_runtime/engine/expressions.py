@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from clef_runtime.context import Clock, Ids, timestamp
-from clef_runtime.errors import BadInput, ClefError
+from clef_runtime.errors import BadInput
 from clef_runtime.language.compiled import (
     CompiledSync,
     Expr,
@@ -161,8 +161,6 @@ def _registered(name: str, function: Callable[..., Any], args: Sequence[Evaluate
         values = [arg(row, draw) for arg in args]
         try:
             return function(*values)
-        except ClefError:
-            raise
         except Exception as error:
             raise site.error(
                 f"function `{name}` failed on {values!r:.200}: {type(error).__name__}: {error};"

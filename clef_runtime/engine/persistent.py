@@ -102,6 +102,11 @@ class PersistentEngine:
         with self._lock:
             return [each for flow in flows for each in self._flow(flow).completions]
 
+    @property
+    def queued(self) -> int:
+        """Firings that failed or wait for a concept, and are to be tried again."""
+        return len(self._queued)
+
     def retry_queued(self) -> None:
         """Fires what failed before, and the eventual syncs that waited for a concept; to be called every few
         seconds. Raises as `evaluate`."""

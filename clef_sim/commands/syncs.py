@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from clef_runtime.errors import BadInput, SyncSyntaxError
-from clef_runtime.language import check_paths, parse_text, to_exchange
+from clef_runtime.language import check_paths, parse_text, to_exchange, write_artifact
 from clef_runtime.language.compiled import CompiledSync
 from clef_runtime.language.findings import Finding, finding_of
 from clef_runtime.language.load import read_text, sync_files
@@ -51,6 +51,12 @@ def check(
 def compile_(
     paths: _Paths,
     json: Annotated[str, typer.Option(metavar="FILE", help="Where to; stdout unless given.")] = "-",
+    artifact: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="Also write the artifact that a cold start loads; none if a file is broken."
+        ),
+    ] = "",
 ) -> None:
     """Compile .sync files to the exchange form: one JSON array of all their syncs. Files that are broken are told
     of and left out, and the exit code is 2.
@@ -59,6 +65,7 @@ def compile_(
     Examples:
       clef-sim syncs compile shop/ --json shop.json
       clef-sim syncs compile one.sync two.sync
+      clef-sim syncs compile shop/ --json shop.json --artifact shop.artifact
     """
     syncs: list[CompiledSync] = []
     files = broken = 0
@@ -70,6 +77,8 @@ def compile_(
         else:
             syncs += found
     write_json(json, [to_exchange(sync) for sync in syncs])
+    if artifact and not broken:
+        write_artifact(syncs, Path(artifact))
     say(f"{files} files, {len(syncs)} syncs" + (f"; {broken} broken" if broken else ""))
     if broken:
         raise typer.Exit(BAD_INPUT)

@@ -62,9 +62,14 @@ class Deployed:
         return self.billed_ms / 1000.0 * self.function.memory_mb / 1024.0
 
     @property
-    def idle(self) -> int:
+    def waiting(self) -> list[FunctionInstance]:
         """Instances that wait for a request now."""
-        return sum(1 for each in self._idle if each.alive and each.idle_until_s > self._env.now)
+        return [each for each in self._idle if each.alive and each.idle_until_s > self._env.now]
+
+    @property
+    def idle(self) -> int:
+        """How many are waiting."""
+        return len(self.waiting)
 
     def submit(self, event: Any, on_done: OnDone) -> bool:
         """Starts one execution, or refuses it; returns whether it was started."""

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 import msgspec
 
 CUT_PX = 46.0
-"""Width of a wait that was cut out, whatever it took."""
+"""Width of a wait that was cut short, whatever it took; less where all of them would take half of the axis."""
+
+CUT_FROM_S = 0.2
+"""No shorter wait is cut."""
 
 TICK_PX = 64.0
 """Least distance of two ticks: room for a label of seven digits and a comma."""
@@ -32,8 +35,8 @@ class Tick(msgspec.Struct, frozen=True):
 class Axis:
     """Maps times to pixels.
 
-    A wait is cut out where it is longer than everything between the waits together: then what happened would
-    be hairlines beside it.
+    A wait is cut short where it is longer than all that is not: then what happened would be hairlines beside
+    it.
 
     Args:
         times: virtual seconds at which something began or ended; at least one.
@@ -82,19 +85,30 @@ def _step(ms_per_px: float) -> float:
         step *= 10
 
 
+def _longest_uncut(gaps: Sequence[float]) -> float:
+    """Gaps longer than this are cut: the longest that is at most as long as all shorter ones together."""
+    together = 0.0
+    longest = 0.0
+    for gap in sorted(gaps):
+        if together and gap > max(together, CUT_FROM_S):
+            break
+        together += gap
+        longest = gap
+    return longest
+
+
 def _pieces(times: Sequence[float], left: float, right: float) -> list[Piece]:
     gaps = [later - at for at, later in zip(times, times[1:], strict=False)]
-    total = times[-1] - times[0]
-    short = sum(gap for gap in gaps if gap <= total / 10)
-    cut = [gap > total / 10 and gap > short for gap in gaps]
-    if all(cut):  # nothing is left that a wait could be longer than
-        cut = [False] * len(gaps)
-    rest = sum(gap for gap, out in zip(gaps, cut, strict=True) if not out)
-    scale = (right - left - CUT_PX * sum(cut)) / rest if rest else 0.0
+    limit = _longest_uncut(gaps)
+    cuts = sum(gap > limit for gap in gaps)
+    cut_px = min(CUT_PX, (right - left) / 2 / max(cuts, 1))
+    rest = sum(gap for gap in gaps if gap <= limit)
+    scale = (right - left - cut_px * cuts) / rest if rest else 0.0
     pieces: list[Piece] = []
     x = left
-    for at, gap, out in zip(times, gaps, cut, strict=False):
-        width = CUT_PX if out else gap * scale
+    for at, gap in zip(times, gaps, strict=False):
+        out = gap > limit
+        width = cut_px if out else gap * scale
         if pieces and not out and not pieces[-1].cut:
             before = pieces.pop()
             pieces.append(Piece(before.start, at + gap, before.left, x + width, False))

@@ -29,8 +29,8 @@ class Claim(msgspec.Struct, frozen=True):
 
     def judge(self, value: float) -> str:
         if value > self.high:
-            return "above the claim"
-        return "within the claim" if value >= self.low else "below the claim"
+            return "slower than the claim"
+        return "within the claim" if value >= self.low else "faster than the claim"
 
 
 CLAIMS: dict[str, Claim] = {

@@ -23,7 +23,7 @@ CLAIM = "#2f9e75"
 TOPOLOGIES = {"A": "#3b82f6", "B": "#d97706", "C": "#c026d3"}
 """Readable on white and on black."""
 
-PANEL_PX, ROW_PX = 370, 22
+PANEL_PX, ROW_PX = 450, 22
 
 TICKS_MS = [
     *(1, 2, 5, 10, 20, 50, 100, 200, 500),
@@ -95,7 +95,7 @@ def _claims(alt: Any, bars: Sequence[Bar], metric: Metric, low: float, x: Any, y
     if not bands:
         return []
     band = alt.Chart(_data(alt, bands)).mark_rect(color=CLAIM, opacity=0.2).encode(x=x, x2="to:Q", y=y)
-    text = alt.Chart(_data(alt, words)).mark_text(color=CLAIM, align="left", dx=4, fontSize=10)
+    text = alt.Chart(_data(alt, words)).mark_text(color=CLAIM, align="left", baseline="bottom", dx=4, dy=-1, fontSize=9)
     return [band, text.encode(x=x, y=y, text="words:N")]
 
 

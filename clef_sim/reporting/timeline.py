@@ -22,8 +22,8 @@ TOP = 30
 LANES_MAX, BARS_MAX = 40, 260
 """More would not be read; what is left out is counted and said."""
 
-CHAR_PX = 5.3
-"""Width of a character of a label, generously."""
+CHAR_PX = 5.8
+"""Width of a character of a label in a wide font."""
 
 COLOURS: dict[str, tuple[str, ...]] = {
     "handler": ("started", "request"),
@@ -208,7 +208,7 @@ def _labels(spans: Iterable[Span], lanes: dict[str, int], axis: Axis) -> list[La
         lane = lanes[span.who]
         text = _short(_marked(span), 44)
         width = len(text) * CHAR_PX
-        x = min(axis.x(span.start), WIDTH - width)
+        x = min(axis.x(span.start), WIDTH - width - 4)
         room = (x - 5, x + width)
         if any(room[0] < right and left < room[1] for left, right in taken.get(lane, ())):
             continue

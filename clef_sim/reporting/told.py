@@ -115,7 +115,8 @@ def _held(groups: Sequence[Sequence[RunResult]], lost: RunResult) -> list[str]:
     """Variants of the same scenario, on the same topology, that are valid in every run."""
     scenario, _, _ = lost.name.partition("/")
     return [
-        f"{group[0].name.partition('/')[2] or group[0].guard} ({group[0].manifest})"
+        (group[0].name.partition("/")[2] or group[0].guard)
+        + (f" ({group[0].manifest})" if group[0].manifest != lost.manifest else "")
         for group in groups
         if group[0].name.partition("/")[0] == scenario
         and group[0].topology == lost.topology

@@ -10,13 +10,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from clef_runtime.action_log.dynamodb import log_table
 from clef_runtime.deploy.manifest import load_manifest
 from clef_runtime.deploy.names import Names
-from clef_runtime.guard.dynamodb import guard_table
 from clef_runtime.serverless.aws_entry import build
 from clef_runtime.serverless.lambda_handler import Handler, make_handler
-from clef_runtime.storage.dynamodb import single_table
+from emulators.provision import create_queues, create_tables
 from scenarios.apps.orders import app
 from scenarios.requests.orders import REQUESTS
 
@@ -38,12 +36,10 @@ class Deployment:
     def __init__(self) -> None:
         names = Names(load_manifest(MANIFEST), app.name)
         dynamodb, self.sqs = boto3.client("dynamodb"), boto3.client("sqs")
-        for table in (single_table(names.storage_table), log_table(names.log_table), guard_table(names.guard_table)):
-            dynamodb.create_table(**table)
+        create_tables(load_manifest(MANIFEST), app, dynamodb)
+        create_queues(load_manifest(MANIFEST), app, self.sqs)
         functions = names.functions(concept.name for concept in app.catalogue)
         self.queues = {names.queue_of(name): name for name in functions} | {names.completion_queue: names.evaluator}
-        for queue in self.queues:
-            self.sqs.create_queue(QueueName=queue)
         environment = {"CLEF_MANIFEST": MANIFEST, "CLEF_APP": "scenarios.apps.orders"}
         self.handlers: dict[str, Handler] = {
             name: make_handler(build({**environment, "CLEF_FUNCTION": name}))

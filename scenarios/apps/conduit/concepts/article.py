@@ -15,7 +15,7 @@ from clef_runtime.model import Outcome, Record, ok
 from clef_runtime.storage.base import Is
 from scenarios.apps.conduit.checks import blanks, count, error, forbidden, key, notfound
 
-article = Concept("Article")
+article = Concept("Article", relations=("article_slug",))
 
 WRITTEN = ("title", "description", "body")
 PAGE_DEFAULT = 20

@@ -7,7 +7,7 @@ from clef_runtime.model import Outcome, Record, ok
 from clef_runtime.storage.base import Is
 from scenarios.apps.conduit.checks import key, texts
 
-tag = Concept("Tag")
+tag = Concept("Tag", relations=("tag_name",))
 
 
 @tag.action

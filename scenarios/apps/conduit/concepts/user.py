@@ -9,7 +9,7 @@ from clef_runtime.concept import Concept, Tools
 from clef_runtime.model import Outcome, Record, ok
 from scenarios.apps.conduit.checks import blanks, error, key, notfound, text
 
-user = Concept("User")
+user = Concept("User", relations=("user_name", "user_email"))
 
 UNIQUE = {"username": "user_name", "email": "user_email"}
 
