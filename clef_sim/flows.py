@@ -83,6 +83,7 @@ _UNTOLD = frozenset({"sdk", "facts", "asked", "acquire", "fired", "stored", "del
 
 def timeline(history: Iterable[Event], flow: str) -> list[Span]:
     """What was done for the flow, by start. An action that never returned ends where its flow does."""
+    history = list(history)
     events = list(_about(history, flow))
     end = max((event.at for event in events), default=0.0)
     spans: list[Span] = []
@@ -99,7 +100,19 @@ def timeline(history: Iterable[Event], flow: str) -> list[Span]:
             open_[(event.kind, event.who if event.kind == "started" else "", event.name)] = len(spans)
             until = end
         spans.append(Span(event.who, _name(event), start, until, event.kind, event.outcome))
+    if events:
+        spans += _cold_starts(history, {event.instance for event in events}, events[0].at, end)
     return sorted(spans, key=lambda span: (span.start, span.end))
+
+
+def _cold_starts(history: Iterable[Event], instances: set[str], since: float, until: float) -> Iterator[Span]:
+    """Those of the instances that worked for a flow, begun while it ran: what it waited for."""
+    for event in history:
+        if event.kind == "instance" and event.name == "cold" and since <= event.at <= until:
+            instance = event.data.get("instance")
+            if instance in instances:
+                end = event.at + float(event.data["ms"]) / 1000
+                yield Span(instance, "cold start", event.at, end, event.kind, event.outcome)
 
 
 def _about(history: Iterable[Event], flow: str) -> Iterator[Event]:

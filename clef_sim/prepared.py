@@ -15,6 +15,7 @@ from clef_runtime.deploy.names import Names
 from clef_runtime.engine.index import SyncIndex
 from clef_runtime.errors import BadInput, ClefError
 from clef_runtime.language import load_paths
+from clef_runtime.language.artifact import artifact_of
 from clef_runtime.language.compiled import CompiledSync
 from clef_runtime.language.findings import did_you_mean
 from clef_sim.checkers import CHECKERS
@@ -50,7 +51,7 @@ class Prepared(msgspec.Struct, frozen=True):
     manifest: Manifest
     app: App
     syncs: tuple[CompiledSync, ...]
-    index: SyncIndex
+    artifact: bytes
     requests: RequestSet
     profile: Profile
 
@@ -94,7 +95,7 @@ def prepare(scenarios: Iterable[Scenario]) -> list[Prepared]:
 
 
 def _prepare(scenario: Scenario) -> list[Prepared]:
-    app, syncs, index = _app(scenario.app)
+    app, syncs, artifact = _app(scenario.app)
     requests = load_requests(scenario.requests)
     next(iter(arrivals(scenario.workload, requests, Seeded(0, record=False), Path(scenario.file).parent)), None)
     _check_names("targets", scenario.targets, LATENCY_TARGETS)
@@ -106,7 +107,9 @@ def _prepare(scenario: Scenario) -> list[Prepared]:
             manifest = load_manifest(_manifest_file(topology, scenario), {**scenario.settings, **variant.settings})
             if manifest.cloud not in PROFILED:
                 raise BadInput(f"topologies: {topology}: there is no profile of cloud {manifest.cloud!r} yet")
-            made = Prepared(scenario, variant, topology, manifest, app, syncs, index, requests, profile(manifest.cloud))
+            made = Prepared(
+                scenario, variant, topology, manifest, app, syncs, artifact, requests, profile(manifest.cloud)
+            )
             for number, fault in enumerate(scenario.faults):
                 _check_fault(f"faults.{number}", fault, made)
             ready.append(made)
@@ -119,10 +122,11 @@ def _manifest_file(topology: str, scenario: Scenario) -> Path:
 
 
 @lru_cache(maxsize=16)
-def _app(module: str) -> tuple[App, tuple[CompiledSync, ...], SyncIndex]:
+def _app(module: str) -> tuple[App, tuple[CompiledSync, ...], bytes]:
     app = load_app(module)
     syncs = tuple(load_paths(app.syncs, app.functions))
-    return app, syncs, SyncIndex(syncs, app.functions)
+    SyncIndex(syncs, app.functions)  # says what is wrong with them before anything runs
+    return app, syncs, msgspec.json.encode(artifact_of(syncs))
 
 
 def _check_names(where: str, given: Iterable[str], known: Iterable[str]) -> None:

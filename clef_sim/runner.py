@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -193,18 +194,31 @@ def _shown(event: Event) -> str:
 
 
 def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[RunResult]:
-    """Results as they come; in this process where `workers` is 1."""
-    if workers == 1 or len(jobs) == 1:
+    """Results as they come; in this process where `workers` is 1. Stopped half-way, it ends its processes."""
+    if workers == 1 or len(jobs) <= 1:
         yield from map(run_job, jobs)
         return
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(
+        min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_leave_keyboard_alone
+    )
+    try:
         futures: list[Future[RunResult]] = [pool.submit(run_job, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            yield future.result()
+    except BaseException:
+        processes = list((pool._processes or {}).values())  # no public way to end them before Python 3.14
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+        raise
+    pool.shutdown()
+
+
+def _leave_keyboard_alone() -> None:
+    """Ctrl-C reaches every process of the terminal; the parent alone acts on it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Replayed(msgspec.Struct, frozen=True):

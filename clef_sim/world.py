@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 import httpx
 
@@ -15,6 +14,8 @@ from clef_runtime.deploy.wiring import Wiring
 from clef_runtime.engine.persistent import PersistentEngine
 from clef_runtime.errors import BadInput, ClefError
 from clef_runtime.model import Completion, concept_urn
+from clef_runtime.serverless.cold_start import get_sync_index
+from clef_runtime.serverless.connection_pool import Pool
 from clef_runtime.serverless.engine_service import EngineService
 from clef_runtime.serverless.http_event import answer_to, request_of
 from clef_runtime.serverless.lambda_handler import make_handler
@@ -67,6 +68,7 @@ class World:
         self.ids = SimIds(choices)
         self.clock = SimClock(self.kernel)
         self._handler_s = _handler_times(prepared, choices)
+        self._artifacts = Pool()  # an index never changes: instances share it, as they could not in the cloud
 
         self.dynamodb = DynamoDB(
             self.clock.now,
@@ -196,7 +198,7 @@ class World:
         return Wiring(
             self.manifest,
             self.app,
-            self.prepared.index,
+            get_sync_index(self.prepared.artifact, self.app.functions, pool=self._artifacts),
             clients,
             clock,
             self.ids,

@@ -15,8 +15,8 @@ OFFENCES_KEPT = 20
 """Offences kept in words; all of them are counted."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """How one checker judges a run.
+class Verdict(msgspec.Struct, frozen=True, rename={"checker": "name"}):
+    """How one checker judges a run; in JSON its name is `name`.
 
     `count` is the number of offences, `first` the first of them in words (or why the verdict is unknown),
     `offences` the first few, `examined` how many things were looked at: valid of nothing says nothing.

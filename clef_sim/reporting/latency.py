@@ -10,6 +10,7 @@ import msgspec
 
 from clef_sim.metrics import Percentiles
 from clef_sim.reporting.rows import Row
+from clef_sim.reporting.words import many
 
 Metric: TypeAlias = Literal["step", "chain"]
 
@@ -82,10 +83,6 @@ def reading(rows: Sequence[Row]) -> str:
     cold, scenarios = sum(row.cold for row in still), len({row.name for row in still})
     runs = sum(row.runs for row in still)
     return (
-        f"Without faults ({_many(scenarios, 'scenario')}, {_many(runs, 'run')}, {_many(cold, 'cold start')}): "
+        f"Without faults ({many(scenarios, 'scenario')}, {many(runs, 'run')}, {many(cold, 'cold start')}): "
         f"{'; '.join(parts)}."
     )
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")

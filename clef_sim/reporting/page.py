@@ -14,6 +14,7 @@ from clef_sim.reporting.latency import Bar, bars_of, reading
 from clef_sim.reporting.rows import Row, groups_of, rows_of
 from clef_sim.reporting.timeline import Drawing, draw
 from clef_sim.reporting.told import Failure, Loss, failures_of, losses_of
+from clef_sim.reporting.words import many
 from clef_sim.results import RunResult, Standing
 
 FAILURES_MAX, FLOWS_MAX = 50, 100
@@ -85,7 +86,7 @@ def _about(results: Sequence[RunResult], rows: Sequence[Row]) -> str:
     topologies = ", ".join(sorted({row.topology for row in rows}))
     virtual_s = sum(each.virtual_s for each in results)
     return (
-        f"{scenarios} scenarios over {apps or 'no app'}, on topologies {topologies or 'none'}: "
+        f"{many(scenarios, 'scenario')} over {apps or 'no app'}, on topologies {topologies or 'none'}: "
         f"{virtual_s:,.0f} s of virtual time, {sum(each.metrics.firings for each in results):,} firings."
     )
 

@@ -92,7 +92,7 @@ def draw(spans: Sequence[Span]) -> Drawing:
     zero = min((span.start for span in spans if span.kind == "request"), default=min(span.start for span in spans))
     kept = _kept(spans)
     lanes = _lanes(kept)
-    shown = {who: lane for who, lane in lanes.items() if lane < LANES_MAX}
+    shown = _shown(lanes, kept)
     drawn = [span for span in kept if span.who in shown]
     axis = Axis([at for span in drawn for at in (span.start, span.end)], zero, LABELS, WIDTH - 12)
     count = max(shown.values()) + 1
@@ -155,6 +155,14 @@ def _lanes(spans: Iterable[Span]) -> dict[str, int]:
             lanes[who] = used + lane
         used += len(ends)
     return lanes
+
+
+def _shown(lanes: dict[str, int], spans: Iterable[Span]) -> dict[str, int]:
+    """The lanes that are drawn: at most `LANES_MAX`, those where something went wrong before others."""
+    wrong = {lanes[span.who] for span in spans if span.kind == "fault" or (span.outcome != "ok" and span.kind != "sdk")}
+    first = sorted(set(lanes.values()), key=lambda lane: (lane not in wrong, lane))[:LANES_MAX]
+    place = {lane: number for number, lane in enumerate(sorted(first))}
+    return {who: place[lane] for who, lane in lanes.items() if lane in place}
 
 
 def _names(lanes: dict[str, int]) -> Iterable[LaneName]:

@@ -8,6 +8,7 @@ import msgspec
 
 from clef_sim.checkers import Verdict
 from clef_sim.reporting.rows import groups_of
+from clef_sim.reporting.words import many
 from clef_sim.results import RunResult, meets
 
 
@@ -107,8 +108,11 @@ def _met(result: RunResult) -> list[Verdict]:
 
 
 def _offences(checker: str, count: int) -> str:
-    nouns = {"no_lost_firing": "lost {} firing{}", "no_duplicate_firing": "fired {} sync{} twice"}
-    return nouns.get(checker, f"{checker} found {{}} offence{{}}").format(count, "" if count == 1 else "s")
+    if checker == "no_lost_firing":
+        return f"lost {many(count, 'firing')}"
+    if checker == "no_duplicate_firing":
+        return f"fired {many(count, 'sync')} twice"
+    return f"{checker}: {many(count, 'offence')}"
 
 
 def _held(groups: Sequence[Sequence[RunResult]], lost: RunResult) -> list[str]:

@@ -31,6 +31,10 @@ def waited(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds:,.0f} s"
 
 
+def many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
 def px(value: float) -> str:
     return f"{value:.1f}"
 

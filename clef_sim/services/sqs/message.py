@@ -102,9 +102,9 @@ class Received:
         message = self._message
         attributes = {
             "ApproximateReceiveCount": str(self.receive_count),
-            "SentTimestamp": str(int(message.sent_at * 1000)),
+            "SentTimestamp": str(round(message.sent_at * 1000)),
             "SenderId": SENDER,
-            "ApproximateFirstReceiveTimestamp": str(int(message.first_at * 1000)),
+            "ApproximateFirstReceiveTimestamp": str(round(message.first_at * 1000)),
         }
         if message.sequence is not None:
             attributes["SequenceNumber"] = message.sequence

@@ -1,0 +1,10 @@
+"""The catalogue: bugs that the scenarios must turn red for, and what leads to each."""
+
+from __future__ import annotations
+
+from bugs_engine import BUGS as ENGINE
+from bugs_functions import BUGS as FUNCTIONS
+from bugs_matching import BUGS as MATCHING
+from bugs_stores import BUGS as STORES
+
+BUGS = (*STORES, *ENGINE, *MATCHING, *FUNCTIONS)
