@@ -176,5 +176,5 @@ def _from_wire(wire: bytes | str | Mapping[str, Any], kind: Any) -> Any:
         if not record.keys() <= known:
             record["extra"] = {name: record.pop(name) for name in list(record) if name not in known}
         return msgspec.convert(record, kind)
-    except (msgspec.MsgspecError, TypeError) as error:
+    except (msgspec.MsgspecError, TypeError, RecursionError) as error:
         raise BadInput(f"not a {kind.__name__.lower()} in wire form: {error}") from error

@@ -9,12 +9,13 @@ platform (`instance`, `delivery`, `request`, `response`) and by the ports of `re
 | started | `urn:clef/C/action` | invocation (id); flow, sync, matched, concept, action, input |
 | returned | `urn:clef/C/action` | invocation (id); variant, output, flow |
 | stored | concept urn | op (put, delete), relation, key, value; for the invocation that `who` runs |
+| staged | concept urn | writes: relation, key, version read (None: not read), whether it deletes; of each |
 | appended | completion, invocation | record, new (bool), along (count of staged writes) |
 | loaded | flow | ids (completion ids seen) |
 | facts | concept urn | criteria, rows |
 | asked | `urn:clef/C/action` | input, variant, output |
 | acquire | sync | matched, won (bool) |
-| claim | sync | firing (Firing), state, owner, fencing |
+| claim | sync | firing (as stored), state, owner, fencing, offered (the invocation ids that the caller prepared) |
 | fired | sync | firing_id, owner, fencing |
 | edge | sync | matched, invocations (ids), flow |
 | sent | dispatcher | invocations (tuple of Invocation) |

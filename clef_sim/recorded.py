@@ -50,11 +50,13 @@ def _call(
 
 
 class RecordedStorage:
-    """Writes are recorded (`stored`). Reads are not; staged writes show in what they are committed with."""
+    """Writes are recorded (`stored`, `staged`). Reads are not, but a staged write says on which version its row
+    was read before."""
 
     def __init__(self, storage: Storage, history: History, concept_urn: str) -> None:
         self._storage, self._history, self._urn = storage, history, concept_urn
         self.transactional = storage.transactional
+        self._read: dict[tuple[str, str], int] = {}  # since the last staging: a function runs one action at a time
 
     def put(self, relation: str, key: str, value: Record) -> None:
         data = {"op": "put", "relation": relation, "key": key, "value": value}
@@ -64,7 +66,9 @@ class RecordedStorage:
         return self._storage.get(relation, key)
 
     def get_versioned(self, relation: str, key: str) -> tuple[Record | None, int]:
-        return self._storage.get_versioned(relation, key)
+        value, version = self._storage.get_versioned(relation, key)
+        self._read.setdefault((relation, key), version)
+        return value, version
 
     def find(
         self,
@@ -93,6 +97,12 @@ class RecordedStorage:
         )
 
     def stage(self, writes: Sequence[Write]) -> Staged:
+        read, self._read = self._read, {}
+        if writes:
+            told = tuple(
+                (each.relation, each.key, read.get((each.relation, each.key)), each.value is None) for each in writes
+            )
+            self._history.add("staged", self._urn, writes=told)
         return self._storage.stage(writes)
 
 
@@ -161,12 +171,13 @@ class RecordedGuard:
         )
 
     def claim(self, firing: Firing, *, owner: str, lease_s: float) -> Claim:
+        offered = tuple(invocation.id for invocation in firing.invocations)
         return _call(
             self._history,
             "claim",
             firing.sync,
             lambda: self._guard.claim(firing, owner=owner, lease_s=lease_s),
-            {"firing": firing, "state": None, "owner": owner, "fencing": None},
+            {"firing": firing, "state": None, "owner": owner, "fencing": None, "offered": offered},
             lambda claim: {
                 "firing": claim.firing,
                 "state": claim.state,

@@ -26,6 +26,10 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
 
+DEPTH_MAX = 100
+"""How deep a body may be nested: comparing values recurses, and nobody nests so deep but to break it."""
+
+
 def is_http(event: Mapping[str, Any]) -> bool:
     return "httpMethod" in event or _is_v2(event)
 
@@ -97,9 +101,27 @@ def _body(event: Mapping[str, Any]) -> Any:
     if len(raw) > BODY_BYTES:
         raise TooLarge(f"body of {len(raw)} bytes must be <= {BODY_BYTES}")
     try:
-        return _decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        body = _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"body is not JSON: {error}") from error
+    if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _is_deeper(body, DEPTH_MAX):
+        raise BadInput(f"body is nested more than {DEPTH_MAX} deep")
+    return body
+
+
+def _is_deeper(value: Any, most: int) -> bool:
+    """Whether lists and records stand more than `most` deep in one another; level by level, without recursion."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, dict | list)
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return any(isinstance(each, dict | list) for each in level)
 
 
 def _unpacked(text: str) -> bytes:

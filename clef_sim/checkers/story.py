@@ -63,13 +63,16 @@ class FiringStory(msgspec.Struct):
 
 
 class Run(msgspec.Struct):
-    """One execution of an invocation's action. `writes` are its own storage writes that were applied."""
+    """One execution of an invocation's action. `writes` are its own storage writes that were applied, `staged`
+    those that were to commit with its completion, `offered` is the completion that was made of it."""
 
     index: int
     event: Event
     ended: Event | None = None
     writes: list[Event] = []
+    staged: Event | None = None
     committed: Event | None = None
+    offered: Completion | None = None
 
     @property
     def invocation(self) -> str:
@@ -127,8 +130,10 @@ class Story:
         """Whether a firing guard is in use."""
         self.logged = False
         """Whether completions are appended to a log."""
-        self.edged = False
-        """Whether edges are recorded."""
+        self.denied: list[tuple[Event, Event]] = []
+        """What was said to have failed for sure, and the service call that was applied all the same."""
+        self.answers: list[Event] = []
+        """What clients were answered."""
         self._sdk: dict[str, Event] = {}
         self._running: dict[str, Run] = {}
         self._by_firing_id: dict[str, Key] = {}
@@ -142,6 +147,8 @@ class Story:
 
     def _tell(self, index: int, event: Event) -> None:
         self.last_at[event.who] = event.at
+        if event.outcome == "failed":
+            self._deny(event)
         match event.kind:
             case "sdk":
                 self._sdk[event.who] = event
@@ -156,6 +163,9 @@ class Story:
                     running.ended = event
             case "stored":
                 self._stored(event)
+            case "staged":
+                if event.who in self._running:
+                    self._running[event.who].staged = event
             case "appended":
                 self._appended(index, event)
             case "loaded":
@@ -174,7 +184,6 @@ class Story:
                 if found is not None:
                     self._firing(found).fired.append(self._turn(index, event))
             case "edge":
-                self.edged = True
                 firing = self._firing(key_of(event.name, event.data["matched"]))
                 firing.edges.append(self._turn(index, event))
                 self._touch(event.data["flow"], event.who)
@@ -187,6 +196,8 @@ class Story:
             case "fault" | "instance":
                 if event.kind == "fault" or event.name not in ("cold", "warm"):
                     self.troubles.append(event)
+            case "response":
+                self.answers.append(event)
             case "phase":
                 self.phases.append(event)
 
@@ -209,7 +220,10 @@ class Story:
         elif event.outcome == "unknown":
             self._maybe.setdefault(record.id, (record, index, event))
         run = self._running.get(event.who)
-        if run is not None and run.invocation == record.parent and turn.done and event.data["along"]:
+        if run is None or run.invocation != record.parent:
+            return
+        run.offered = record
+        if turn.done and event.data["along"]:
             applied = event.data["new"] is True or event.outcome == "unknown"
             run.committed = event if applied else run.committed
 
@@ -266,6 +280,13 @@ class Story:
             return event.outcome == "ok"
         call = self._sdk.get(event.who)
         return call is not None and bool(call.data.get("applied")) and call.at >= event.data.get("began", 0.0)
+
+    def _deny(self, event: Event) -> None:
+        call = self._sdk.get(event.who)
+        if call is None or call.outcome != "unknown" or not call.data.get("applied"):
+            return
+        if "began" in event.data and call.at >= event.data["began"]:
+            self.denied.append((event, call))
 
     def _turn(self, index: int, event: Event) -> Turn:
         return Turn(index, event, event.outcome == "ok" or self._done(event))

@@ -353,3 +353,19 @@ def test_lazy_handler_builds_again_where_building_failed() -> None:
     handler = make_lazy_handler(build)
     assert handler(v1(), None)["statusCode"] == 503
     assert handler(v1(), None)["statusCode"] == 201
+
+
+
+@pytest.mark.parametrize(("deep", "refused"), [(100, False), (101, True), (500, True)])
+def test_body_nested_too_deep_is_refused(deep: int, refused: bool) -> None:
+    event = v2(body="[" * deep + "]" * deep)
+    if refused:
+        with pytest.raises(BadInput, match="nested more than 100 deep"):
+            request_of(event)
+    else:
+        assert request_of(event).body is not None
+
+
+def test_body_nested_beyond_what_json_may_be_is_refused() -> None:
+    with pytest.raises(BadInput):
+        request_of(v2(body="[" * 100_000 + "]" * 100_000))

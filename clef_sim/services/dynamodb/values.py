@@ -53,7 +53,7 @@ def canonical_number(text: str) -> str:
         raise invalid(f"The parameter cannot be converted to a numeric value: {text}")
     if number == 0:
         return "0"
-    digits = str(abs(number)).partition("E")[0].replace(".", "").strip("0")
+    digits = "".join(map(str, number.as_tuple().digits)).strip("0")
     if len(digits) > 38:
         raise invalid("Attempting to store more than 38 significant digits in a Number")
     if not -130 <= number.adjusted() <= 125:
