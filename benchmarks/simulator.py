@@ -35,7 +35,6 @@ class PoissonLoad:
         self._submit(None, self._count)
         self._left -= 1
         if self._left:
-            self._later.rearm()
             self._env.schedule(self._later, delay=self._stream.exponential(self._mean_s))
 
     def _count(self, _result: Any, _error: Exception | None) -> None:

@@ -21,6 +21,7 @@ from clef_sim.scenario import (
     Fault,
     FaultSpec,
     Freeze,
+    PartlyRefused,
     Throttle,
 )
 
@@ -166,6 +167,8 @@ def _action(name: str, spec: Any) -> Action:
         # An HTTP request brings its own time-out along.
         http = spec.call.startswith("http.")
         return Action(name, "applied_then_timeout", 0.0 if http else client_config()["read_timeout"])
+    if isinstance(spec, PartlyRefused):
+        return Action(name, "partly_refused")
     if isinstance(spec, Conflict):
         return Action(name, "conflict")
     raise BadInput(f"fault {name!r} cannot strike an SDK call")

@@ -11,17 +11,13 @@ from clef_sim.services.dynamodb import DynamoDB
 
 
 class TableFaults:
-    """Hooks a run's table faults into the model.
+    """Hooks a run's table faults into the model, all of whose tables exist by now."""
 
-    Args:
-        tables: the names of all tables there are.
-    """
-
-    def __init__(self, faults: Faults, history: History, dynamodb: DynamoDB, tables: Sequence[str]) -> None:
+    def __init__(self, faults: Faults, history: History, dynamodb: DynamoDB) -> None:
         self._history, self._dynamodb = history, dynamodb
         self._lagging = {
             table: found
-            for table in tables
+            for table in dynamodb.tables
             if (found := [(armed, spec) for armed, spec in faults.of(StaleRead) if spec.table in table])
         }
 

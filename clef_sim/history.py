@@ -9,7 +9,7 @@ platform (`instance`, `delivery`, `request`, `response`) and by the ports of `re
 | started | `urn:clef/C/action` | invocation (id); flow, sync, matched, concept, action, input |
 | returned | `urn:clef/C/action` | invocation (id); variant, output, flow |
 | stored | concept urn | op (put, delete), relation, key, value; for the invocation that `who` runs |
-| staged | concept urn | writes: relation, key, version read (None: not read), whether it deletes; of each |
+| staged | concept urn | reads: relation, key, version, when it began; writes: relation, key, whether it deletes |
 | appended | completion, invocation | record, new (bool), along (count of staged writes) |
 | loaded | flow | ids (completion ids seen) |
 | facts | concept urn | criteria, rows |

@@ -20,15 +20,17 @@ from clef_sim.kernel.choices import Choices, Sampler, Stream
 from clef_sim.kernel.instance import Instance
 from clef_sim.kernel.threads import Kernel, Killed
 from clef_sim.profiles import Profile
-from clef_sim.sdk_errors import code_of, conflict, outcome_of, throttle
+from clef_sim.sdk_errors import code_of, conflict, outcome_of, partly_refused, throttle
 from clef_sim.services.sdk import Unmodelled
 
 Place: TypeAlias = Literal["before", "at", "after"]
-Kind: TypeAlias = Literal["crash", "delay", "freeze", "throttle", "applied_then_timeout", "conflict"]
+Kind: TypeAlias = Literal[
+    "crash", "delay", "freeze", "throttle", "applied_then_timeout", "partly_refused", "conflict"
+]
 
 KINDS: Mapping[Place, tuple[Kind, ...]] = {
     "before": ("crash", "delay", "freeze"),
-    "at": ("crash", "throttle", "applied_then_timeout", "conflict"),
+    "at": ("crash", "throttle", "applied_then_timeout", "partly_refused", "conflict"),
     "after": ("crash", "delay", "freeze"),
 }
 """What may strike where. `crash` at: the call is applied, its answer lost."""
@@ -42,7 +44,7 @@ class Action(msgspec.Struct, frozen=True):
         kind: `crash` kills the calling instance. `delay` holds the call back for `seconds`. `freeze` freezes
             the calling instance from now for `seconds`. `throttle` refuses it, not applied.
             `applied_then_timeout` applies it and lets the client time out, after `seconds` if > 0, else after
-            the profile's `client_read_timeout_s`. `conflict` makes DynamoDB refuse a write, as where another
+            the profile's `client_read_timeout_s`. `partly_refused` applies half of a SendMessageBatch. `conflict` makes DynamoDB refuse a write, as where another
             transaction holds one of its items; not applied.
     """
 
@@ -312,6 +314,9 @@ class _Method:
         self.network.struck(call, action, "at")
         if action.kind == "throttle":
             raise throttle(self.service, self.operation)
+        if action.kind == "partly_refused":
+            call.applied = True
+            return partly_refused(self.apply, call.kwargs)
         if action.kind == "conflict":
             raise conflict(call.kwargs, self.operation)
         self._apply_unheard(call)

@@ -150,6 +150,8 @@ def _check_fault(path: str, fault: Fault, made: Prepared) -> None:
         elif not any(each.startswith(service + ".") for each in known):
             raise BadInput(f"{path}.call(={fault.call!r}): no service {service!r}")
         _check_part(f"{path}.target", fault.target, [*_targets(names, made), "/_clef/invoke", "/completions"])
+    if isinstance(fault, PartlyRefused) and fault.call != "sqs.SendMessageBatch":
+        raise BadInput(f"{path}.call(={fault.call!r}): only sqs.SendMessageBatch can be refused in part")
     if isinstance(fault, StaleRead):
         _check_part(f"{path}.table", fault.table, _targets(names, made))
     if isinstance(fault, Duplicate | Reorder | LateDelivery):

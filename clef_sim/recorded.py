@@ -50,13 +50,13 @@ def _call(
 
 
 class RecordedStorage:
-    """Writes are recorded (`stored`, `staged`). Reads are not, but a staged write says on which version its row
-    was read before."""
+    """Writes are recorded (`stored`, `staged`). Reads are not, but what is staged says which versions were read."""
 
     def __init__(self, storage: Storage, history: History, concept_urn: str) -> None:
         self._storage, self._history, self._urn = storage, history, concept_urn
         self.transactional = storage.transactional
-        self._read: dict[tuple[str, str], int] = {}  # since the last staging: a function runs one action at a time
+        # Since the last staging; a function runs one action at a time.
+        self._read: dict[tuple[str, str], tuple[int, float]] = {}
 
     def put(self, relation: str, key: str, value: Record) -> None:
         data = {"op": "put", "relation": relation, "key": key, "value": value}
@@ -66,8 +66,9 @@ class RecordedStorage:
         return self._storage.get(relation, key)
 
     def get_versioned(self, relation: str, key: str) -> tuple[Record | None, int]:
+        began = self._history.now
         value, version = self._storage.get_versioned(relation, key)
-        self._read.setdefault((relation, key), version)
+        self._read[relation, key] = version, began
         return value, version
 
     def find(
@@ -98,11 +99,10 @@ class RecordedStorage:
 
     def stage(self, writes: Sequence[Write]) -> Staged:
         read, self._read = self._read, {}
-        if writes:
-            told = tuple(
-                (each.relation, each.key, read.get((each.relation, each.key)), each.value is None) for each in writes
-            )
-            self._history.add("staged", self._urn, writes=told)
+        if writes or read:
+            reads = tuple((*row, version, began) for row, (version, began) in read.items())
+            told = tuple((each.relation, each.key, each.value is None) for each in writes)
+            self._history.add("staged", self._urn, reads=reads, writes=told)
         return self._storage.stage(writes)
 
 

@@ -143,6 +143,10 @@ class Delay(AtCall, frozen=True, kw_only=True, tag="delay"):
     for_s: _Positive
 
 
+class PartlyRefused(AtCall, frozen=True, kw_only=True, tag="partly_refused"):
+    """The queue takes the first half of a batch's messages and refuses the others, in an answer that says which."""
+
+
 class Conflict(AtCall, frozen=True, kw_only=True, tag="conflict"):
     """The service aborts the transaction because another was at it; nothing was done."""
 
@@ -204,6 +208,7 @@ FaultSpec: TypeAlias = (
     | Throttle
     | AppliedThenTimeout
     | Delay
+    | PartlyRefused
     | Conflict
     | StaleRead
     | Duplicate

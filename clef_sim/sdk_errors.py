@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -34,6 +35,18 @@ def conflict(kwargs: dict[str, Any], operation: str) -> Exception:
     message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
     refusal = Refusal("TransactionCanceledException", message, CancellationReasons=reasons)
     return client_error(refusal, operation)
+
+
+def partly_refused(send: Callable[..., Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What SQS answers where it takes the first half of a batch and not the others: nothing of them was done."""
+    entries = kwargs["Entries"]
+    taken, refused = entries[: len(entries) // 2], entries[len(entries) // 2 :]
+    answer = send(**{**kwargs, "Entries": taken}) if taken else {"Successful": []}
+    failed = [
+        {"Id": each["Id"], "SenderFault": False, "Code": "RequestThrottled", "Message": "Rate exceeded"}
+        for each in refused
+    ]
+    return {**answer, "Failed": [*answer.get("Failed", ()), *failed]}
 
 
 def code_of(failure: Exception) -> str:

@@ -83,10 +83,9 @@ class World:
         self.engine: ContainerService | None = None
         self._engines: dict[str, PersistentEngine] = {}
 
-        self._tables: list[str] = []
         create_tables(self.manifest, self.app, self.dynamodb)
         self.queue_urls.update(create_queues(self.manifest, self.app, self.sqs))
-        self.table_faults = TableFaults(self.faults, self.history, self.dynamodb, self._tables)
+        self.table_faults = TableFaults(self.faults, self.history, self.dynamodb)
         self._deploy_functions()
         if self.manifest.topology == "A":
             self._start_engine()

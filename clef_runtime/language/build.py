@@ -1,13 +1,9 @@
-"""Turns what the grammar recognises into compiled syncs. One method a rule; Lark calls them bottom-up.
-
-A value in *then* is built twice over: its exact expression, and what the exchange form says of it, since
-that form keeps less.
-"""
+"""Turns what the grammar recognises into compiled syncs. One method a rule; Lark calls them bottom-up."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 from lark import Token
 
@@ -19,7 +15,6 @@ from clef_runtime.language.compiled import (
     Expr,
     FieldPattern,
     Filter,
-    ListOf,
     Lit,
     Literal,
     Loop,
@@ -28,7 +23,6 @@ from clef_runtime.language.compiled import (
     Query,
     QueryBinding,
     QueryLiteral,
-    RecordOf,
     Source,
     ThenAction,
     ThenField,
@@ -36,60 +30,11 @@ from clef_runtime.language.compiled import (
     Variable,
     Wildcard,
 )
-from clef_runtime.language.expression_rules import (
-    WORDS,
-    ExpressionRules,
-    Unreadable,
-    number_of,
-    path_of,
-    string_of,
-    variable_name,
-)
+from clef_runtime.language.expression_rules import string_of, variable_name
+from clef_runtime.language.value_rules import Value, ValueRules, field_name
 from clef_runtime.model import concept_urn
 
 _AS_NAME = re.compile(r"\s*\?\s*([A-Za-z_][\w-]*)(?:\s|#[^\n]*|//[^\n]*)*", re.ASCII)
-
-DEPTH_MAX = 64
-"""Records, lists, loops and expressions nested deeper than this are refused: nobody wrote them by hand."""
-
-
-class Job(Protocol):
-    """The text that is being read, and how to read the parts that the grammar takes whole."""
-
-    file: str
-
-    def text(self, start: Token, end: Token) -> str:
-        """The text from `start` to `end`, both included."""
-
-    def line(self, token: Token) -> int: ...
-
-    def expression(self, text: str) -> Expr: ...
-
-    def condition(self, kind: str, text: str) -> Expr: ...
-
-    def loop(self, start: Token, end: Token) -> tuple[ThenAction, ...]: ...
-
-    def refuse(self, token: Token, message: str) -> Exception: ...
-
-
-class Value(NamedTuple):
-    """A value in *then*. `alone` is what the exchange form says of it as a field's value, `braces` and
-    `brackets` what it says inside a record of that kind."""
-
-    expr: Expr
-    alone: Literal | Variable
-    braces: Any
-    brackets: Any
-    start: Token
-    end: Token
-    depth: int = 0
-
-
-class Group(NamedTuple):
-    """Text in round brackets, or a call; from `start` to `end`."""
-
-    start: Token
-    end: Token
 
 
 class Part(tuple[Any, ...]):
@@ -119,14 +64,8 @@ class Key(Part): ...
 class Field(Part): ...
 
 
-def field_name(token: str) -> str:
-    return token[:-1].rstrip()
-
-
-class Build(ExpressionRules):
-    """The rules of files; those of expressions are inherited. `job` is set for each text that is read."""
-
-    job: Job
+class Build(ValueRules):
+    """The rules of files; those of values and expressions are inherited."""
 
     # ---- files
 
@@ -140,7 +79,7 @@ class Build(ExpressionRules):
         where: tuple[Bind | Query | Filter, ...] = ()
         then: list[ThenAction] = []
         invariants: list[str] = []
-        purpose = None
+        purpose = written = ""
         for part in parts:
             if isinstance(part, When):
                 when = tuple(part)
@@ -153,14 +92,15 @@ class Build(ExpressionRules):
             elif isinstance(part, Invariant):
                 invariants.extend(part)
             else:
-                purpose = part or None
+                purpose, written = part
         return CompiledSync(
             name=str(name),
             annotations=tuple(annotations),
             when=when,
             where=where,
             then=tuple(then),
-            purpose=purpose,
+            purpose=purpose or None,
+            purpose_text=written,
             invariants=tuple(invariants),
             source=Source(self.job.file, self.job.line(keyword)),
         )
@@ -168,12 +108,13 @@ class Build(ExpressionRules):
     def annotation(self, children: list[Token]) -> Annotation:
         return Annotation(map(str, children))
 
-    def purpose_line(self, children: list[Token]) -> str:
-        return string_of(children[1])
+    def purpose_line(self, children: list[Token]) -> tuple[str, str]:
+        return string_of(children[1]), ""
 
-    def purpose_prose(self, children: list[Token]) -> str:
+    def purpose_prose(self, children: list[Token]) -> tuple[str, str]:
         _, start, end = children
-        return " ".join(self.job.text(start, end)[1:-1].split())
+        text = self.job.text(start, end)[1:-1]
+        return clef_form.prose_text(text), " ".join(text.split())
 
     def invariant(self, children: list[Token]) -> Invariant:
         return Invariant((self.job.text(children[0], children[-1]),))
@@ -195,6 +136,11 @@ class Build(ExpressionRules):
         named = FieldPattern("variant", Literal(str(children[0])))
         return (named, *children[1]) if len(children) > 1 else (named,)
 
+    def named(self, children: list[Any]) -> tuple[FieldPattern, ...]:
+        if children[0] == "_":
+            raise self.job.refuse(children[0], "found `_`, expected a variant or a name with `:`")
+        return self.variant(children)
+
     def field(self, children: list[Any]) -> FieldPattern:
         return FieldPattern(field_name(children[0]), self._match_of(children[1]))
 
@@ -206,18 +152,7 @@ class Build(ExpressionRules):
             return Variable(variable_name(found))
         if kind == "WILDCARD":
             return Wildcard()
-        return Literal(self._scalar(found))
-
-    def _scalar(self, token: Token) -> Any:
-        """The value of a STRING, NUMBER, TRUTH or NAME."""
-        if token.type == "STRING":
-            return string_of(token)
-        if token.type == "NUMBER":
-            try:
-                return number_of(token)
-            except Unreadable as error:
-                raise self.job.refuse(token, str(error)) from None
-        return WORDS.get(token, str(token))
+        return Literal(self.scalar(found))
 
     # ---- where
 
@@ -275,12 +210,6 @@ class Build(ExpressionRules):
             ask=Ask(name, tuple(_asked(each) for each in inputs if not isinstance(each.match, Wildcard)), output),
         )
 
-    def parens(self, children: list[Token]) -> Group:
-        return Group(children[0], children[-1])
-
-    def call_text(self, children: list[Token]) -> Group:
-        return Group(children[0], children[-1])
-
     # ---- then
 
     def then(self, children: list[Any]) -> Then:
@@ -312,68 +241,6 @@ class Build(ExpressionRules):
 
     def entry(self, children: list[Any]) -> tuple[str, Value]:
         return field_name(children[0]), children[1]
-
-    def plain(self, children: list[Any]) -> Value:
-        (found,) = children
-        if isinstance(found, Group):
-            return self._computed(found.start, found.end)
-        if found.type == "PATH":
-            expr = path_of(found)
-            dotted = ".".join((expr.name, *expr.path))
-            hole = f"{{{{{dotted}}}}}"
-            return Value(expr, Variable(dotted), hole, hole, found, found)
-        value = self._scalar(found)
-        if found.type == "STRING":
-            return Value(clef_form.template(value), Literal(value), value, value, found, found)
-        if found.type == "NAME":
-            text = str(found)
-            return Value(Lit(value), Literal(value), None if text == "null" else text, text, found, found)
-        inner = str(found) if isinstance(value, float) else value
-        return Value(Lit(value), Literal(value), inner, inner, found, found)
-
-    def computed(self, children: list[Any]) -> Value:
-        first, last = children[0], children[-1]
-        return self._computed(
-            first.start if isinstance(first, Group) else first, last.end if isinstance(last, Group) else last
-        )
-
-    def _computed(self, start: Token, end: Token) -> Value:
-        text = self.job.text(start, end)
-        said = clef_form.call_text(text)
-        return Value(self.job.expression(text), Literal(said), said, said, start, end)
-
-    def record(self, children: list[Any]) -> Value:
-        opening, *entries = children
-        depth = self._deeper(opening, [value for _, value in entries])
-        kind = "braces" if opening == "{" else "brackets"
-        said = {name: getattr(value, kind) for name, value in entries}
-        expr = RecordOf(tuple({name: value.expr for name, value in entries}.items()))
-        return Value(expr, Literal(said), said, said, opening, opening, depth)
-
-    def listed(self, children: list[Any]) -> Value:
-        opening, *values, end = children
-        depth = self._deeper(opening, values)
-        expr = ListOf(tuple(value.expr for value in values))
-        if not values:
-            # Clef says {} for an empty list inside a record.
-            return Value(expr, Literal([]), {}, {}, opening, end, depth)
-        plain = not any(isinstance(value.expr, RecordOf | ListOf) for value in values)
-        first = values[0].start.type in ("PATH", "STRING")
-        inner = [value.brackets for value in values]
-        alone = clef_form.list_text(self.job.text(opening, end)) if plain and first else inner
-        return Value(expr, Literal(alone), inner, inner, opening, end, depth)
-
-    def set_of(self, children: list[Any]) -> Value:
-        opening, *values, end = children
-        depth = self._deeper(opening, values)
-        said = {"__set": clef_form.set_items(self.job.text(opening, end))}
-        return Value(ListOf(tuple(value.expr for value in values)), Literal(said), said, said, opening, end, depth)
-
-    def _deeper(self, opening: Token, values: list[Value]) -> int:
-        depth = 1 + max((value.depth for value in values), default=0)
-        if depth > DEPTH_MAX:
-            raise self.job.refuse(opening, f"nested more than {DEPTH_MAX} deep")
-        return depth
 
 
 def _target(concept: Token, action: Token) -> tuple[str, str]:

@@ -65,6 +65,11 @@ def _words(text: str) -> list[str]:
     return [word for word, _ in _tokens(text)]
 
 
+def prose_text(text: str) -> str:
+    """The `purpose` of `purpose { text }`."""
+    return " ".join(_words(text)).strip()
+
+
 def bind_text(text: str) -> str:
     """The `expr` of `bind(text as ?v)`."""
     return "".join(_words(text)).strip()

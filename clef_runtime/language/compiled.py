@@ -170,12 +170,15 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class CompiledSync(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """`purpose` is as Clef writes it, a row of tokens where it is prose; `purpose_text` is it as written, then."""
+
     name: str
     annotations: tuple[str, ...]
     when: tuple[Pattern, ...]
     where: tuple[WhereEntry, ...]
     then: tuple[ThenAction, ...]
     purpose: str | None = None
+    purpose_text: str = msgspec.field(name="purposeText", default="")
     invariants: tuple[str, ...] = ()
     source: Source | None = None
 

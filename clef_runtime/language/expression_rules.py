@@ -12,6 +12,7 @@ from clef_runtime.language.compiled import Call, Expr, ListOf, Lit, RecordOf, Va
 
 WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": None}
 _SIGNS = {"=": "==", "===": "==", "!==": "!="}
+_EMPTY = ListOf((Lit(None), Lit(""), ListOf(()), RecordOf(())))
 
 
 class Arm(NamedTuple):
@@ -72,9 +73,17 @@ class ExpressionRules(Transformer[Any, Any]):
         """Operand, sign, operand, sign, ...; the left ones bind first."""
         value: Expr = children[0]
         for at in range(1, len(children), 2):
-            sign = children[at]
-            value = Call(_SIGNS.get(sign, str(sign)), (value, children[at + 1]))
+            negated, _, sign = f" {children[at]}".rpartition(" ")
+            value = Call(_SIGNS.get(sign, sign), (value, children[at + 1]))
+            if negated.strip():
+                value = Call("not", (value,))
         return value
+
+    def state(self, children: list[Any]) -> Expr:
+        """`is [not] empty`, `is [not] null`"""
+        value, (_, *negated, word) = children[0], children[1].split()
+        held = Call("in", (value, _EMPTY)) if word == "empty" else Call("==", (value, Lit(None)))
+        return Call("not", (held,)) if negated else held
 
     def minus(self, children: list[Expr]) -> Expr:
         (only,) = children

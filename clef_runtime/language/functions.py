@@ -94,9 +94,10 @@ def step_into(value: Any, step: str) -> Any:
 
 
 def at(value: Any, index: Any) -> Any:
-    """`value[index]`"""
-    if is_number(index) and index >= 0 and float(index).is_integer():
-        return step_into(value, str(int(index)))
+    """`value[index]`; a negative index counts from the end of a list."""
+    if is_number(index) and float(index).is_integer():
+        from_end = len(value) if index < 0 and isinstance(value, list) else 0
+        return step_into(value, str(int(index) + from_end))
     return step_into(value, index) if isinstance(index, str) else None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from lark import Lark, Token, UnexpectedInput
 
 from clef_runtime.errors import SyncSyntaxError
-from clef_runtime.language.build import DEPTH_MAX, Build, Job
+from clef_runtime.language.build import Build
 from clef_runtime.language.compiled import (
     Call,
     CompiledSync,
@@ -22,6 +22,7 @@ from clef_runtime.language.compiled import (
 from clef_runtime.language.expression_rules import Unreadable
 from clef_runtime.language.functions import UNREADABLE
 from clef_runtime.language.places import line_text, place
+from clef_runtime.language.value_rules import DEPTH_MAX, Job
 from clef_runtime.language.walk import parts
 from clef_runtime.language.wording import explain
 

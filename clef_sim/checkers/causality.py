@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from clef_sim.checkers.case import Case
 from clef_sim.checkers.expressions import equal
 from clef_sim.checkers.firings import nothing_to_examine
+from clef_sim.checkers.records import RULES as RECORDS
 from clef_sim.checkers.story import FiringStory, FlowStory, Run, key_of
 from clef_sim.checkers.verdict import Offences, Verdict
 from clef_sim.checkers.words import listed, seconds
@@ -123,7 +124,7 @@ def _edges(case: Case) -> Iterator[str]:
                     f" {listed(map(case.words.invocation_id, unsent))}, which nobody sent for it"
                 )
                 break
-        if case.story.edged and firing.key[0] and not any(turn.done for turn in firing.edges):
+        if case.story.logged and firing.key[0] and not any(turn.done for turn in firing.edges):
             done = next((each for each in firing.sent if each.event.outcome == "ok"), None)
             if done is not None:
                 fate = case.words.fate(done.event.who, done.event.at)
@@ -148,17 +149,22 @@ def _as_the_reference(case: Case) -> Iterator[str]:
         if firing.sent and firing.key[0] and firing.key not in case.account_of:
             yield (
                 f"{case.words.match(firing.key)}: it was sent {case.words.did(firing.sent[0].event)}, and the"
-                f" reference sees no such match{_why_none(case, firing)}. Look at matching (engine/flow.py)"
+                f" reference sees no such match{_why_none(case, firing)}"
             )
 
 
 def _why_none(case: Case, firing: FiringStory) -> str:
     sync, ids = firing.key
     if sync not in case.by_name:
-        return ": there is no sync of that name"
+        return ": there is no sync of that name. Look at what the cold start loads (serverless/cold_start.py)"
     recorded = {id for flow in case.story.flows.values() for id in flow.completions}
     missing = [id for id in ids if id not in recorded]
-    return f": {listed(missing)} is not on record" if missing else ""
+    if missing:
+        return (
+            f": {listed(missing)} is not on record."
+            " Record a completion before it is evaluated (receiver.py, engine/durable.py)"
+        )
+    return ". Look at matching (engine/matching.py, flow.py, index.py)"
 
 
 def _ids_are_distinct(case: Case) -> Iterator[str]:
@@ -169,6 +175,20 @@ def _ids_are_distinct(case: Case) -> Iterator[str]:
                 f"{case.words.invocation(first)} of sync {first.sync} and another one of sync {other.sync}, sent"
                 f" {case.words.did(turn.event)}, share the id {id}. Look at how ids are derived (model.py)"
             )
+
+
+def _ids_are_derived(case: Case) -> Iterator[str]:
+    """Whoever prepares a firing gives its first invocation the same id."""
+    for firing in case.story.firings.values():
+        for turn in firing.claims:
+            stored, offered = turn.event.data["firing"].invocations, turn.event.data.get("offered")
+            if turn.event.outcome == "ok" and stored and offered and stored[0].id != offered[0]:
+                yield (
+                    f"{case.words.match(firing.key)}: {turn.event.who} prepared it at {seconds(turn.event.at)} with"
+                    f" the invocation id {offered[0]}, and the guard holds it with {stored[0].id}: ids are not"
+                    " derived from the match. Look at engine/prepare.py and model.py (firing_id, invocation_id)"
+                )
+                break
 
 
 def _fencing_holds(case: Case) -> Iterator[str]:
@@ -203,5 +223,7 @@ _RULES: tuple[Callable[[Case], Iterator[str]], ...] = (
     _all_is_recorded,
     _edges,
     _ids_are_distinct,
+    _ids_are_derived,
     _fencing_holds,
+    *RECORDS,
 )

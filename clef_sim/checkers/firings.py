@@ -67,7 +67,24 @@ def _two_owners(case: Case, firing: FiringStory) -> str | None:
             return (
                 f"{twice}, both with fencing number {number}, though it was marked fired at"
                 f" {seconds(marked.event.at)}: the guard's row was gone, and it was sent again."
-                " Look at how long the guard keeps its rows, and whether edges are looked at first"
+                " Look at how long the guard keeps its rows, and whether its edge is loaded and known by the match's"
+                " id (action_log/, load_flow; engine/firing.py, fire; model.py, firing_id)"
+            )
+    return None
+
+
+def _won_after_fired(case: Case, firing: FiringStory) -> str | None:
+    """Won again, by the answer of the guard that holds it as fired, and sent again."""
+    marked = next((turn for turn in firing.fired if turn.event.outcome == "ok"), None)
+    if marked is None:
+        return None
+    for turn in _won(firing):
+        began = float(turn.event.data.get("began", turn.event.at))
+        again = any(each.index > turn.index and each.event.who == turn.event.who for each in firing.sent)
+        if turn.index > marked.index and began >= marked.event.at and again:
+            return (
+                f"it was marked fired {case.words.did(marked.event)}, and claimed again {case.words.did(turn.event)},"
+                " who was told 'won' and sent it again. Look at how the guard reads a stored claim (guard/, _answer)"
             )
     return None
 
@@ -146,6 +163,7 @@ _RULES: tuple[Callable[[Case, FiringStory], str | None], ...] = (
     _sent_unheld,
     _computed_anew,
     _sent_after_edge,
+    _won_after_fired,
 )
 
 

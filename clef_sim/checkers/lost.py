@@ -10,7 +10,7 @@ from clef_sim.checkers.accounts import Account
 from clef_sim.checkers.case import Case
 from clef_sim.checkers.firings import nothing_to_examine
 from clef_sim.checkers.reference import Required
-from clef_sim.checkers.story import Sending, Turn
+from clef_sim.checkers.story import FlowStory, Recorded, Sending, Turn
 from clef_sim.checkers.verdict import Offences, Verdict
 from clef_sim.checkers.words import listed, seconds
 
@@ -67,29 +67,45 @@ def _nothing_sent(case: Case, account: Account) -> str:
     firing = account.firing
     acquired = next((turn for turn in firing.acquires if turn.event.data["won"]), None)
     if acquired is not None:
-        return _decided(case, acquired, "the guard was acquired", "the acquire")
+        return _decided(case, acquired, "the guard was acquired", "the acquire", firing.acquires)
     won = next((turn for turn in firing.claims if turn.event.data["state"] == "won"), None)
     if won is not None:
         if not won.event.data["firing"].invocations:
-            return _decided(case, won, "it was claimed with no invocations", "where and then (engine/prepare.py)")
-        return _decided(case, won, "it was claimed", "the claim")
+            return _decided(case, won, "it was claimed with no invocations", "where and then (engine/prepare.py)", [])
+        return _decided(case, won, "it was claimed", "the claim", firing.claims)
     if firing.acquires or firing.claims:
         return _refused(case, [*firing.acquires, *firing.claims])
     return _undecided(case, account)
 
 
-def _decided(case: Case, turn: Turn, what: str, after: str) -> str:
+def _decided(case: Case, turn: Turn, what: str, after: str, turns: list[Turn]) -> str:
     fate = case.words.fate(turn.event.who, float(turn.event.data.get("began", turn.event.at)))
     because = f": {fate}" if fate else ", though nothing befell the instance"
     where = after if "engine/" in after else f"what follows {after} in engine/firing.py"
-    return f"{what} {case.words.did(turn.event)} and nothing was ever sent{because}. Look at {where}"
+    later = _told_later(turn, turns)
+    return f"{what} {case.words.did(turn.event)} and nothing was ever sent{because}{later or f'. Look at {where}'}"
+
+
+def _told_later(holder: Turn, turns: list[Turn]) -> str:
+    """What the guard told those who asked after the holder, and so could have fired in its place."""
+    told = next((turn.event for turn in turns if turn.index > holder.index and turn.event.outcome == "ok"), None)
+    state = told.data.get("state") if told is not None else None
+    if told is None or state not in ("held", "fired"):
+        return ""
+    asked = f"; {told.who} was told {state!r} at {seconds(told.at)}"
+    if state == "fired":
+        return f"{asked}, though nobody had marked it. Look at how a stored claim is read (guard/, _answer)"
+    return (
+        f"{asked}, and nobody came again after the lease. Look at what a held claim leads to"
+        " (engine/firing.py, _claim; serverless/service.py; redelivery)"
+    )
 
 
 def _refused(case: Case, turns: list[Turn]) -> str:
     """The guard was asked, and nobody is known to have got it."""
     applied = next((turn for turn in turns if turn.event.outcome == "unknown" and turn.done), None)
     if applied is not None and applied.event.data.get("error") == "Killed":
-        return _decided(case, applied, "the guard was taken", f"the {applied.event.kind}")
+        return _decided(case, applied, "the guard was taken", f"the {applied.event.kind}", turns)
     if applied is not None:
         fate = case.words.fate(applied.event.who, applied.event.at)
         return (
@@ -108,7 +124,7 @@ def _refused(case: Case, turns: list[Turn]) -> str:
     answer = first.data.get("state") or "taken"
     return (
         f"the guard answered {answer!r} {case.words.did(first)}, and nobody had ever got it; nothing was ever"
-        " sent. Look at the guard's key and at which errors it reads as 'taken' (guard/)"
+        f" sent. Look at the guard's key and at which errors it reads as {answer!r} (guard/, aws.py)"
     )
 
 
@@ -118,6 +134,12 @@ def _undecided(case: Case, account: Account) -> str:
     flow = account.flow
     last = max((flow.completions[id] for id in ids), key=lambda each: each.index)
     blind: list[str] = []
+    if _never_handed(case, flow, last.completion.id):
+        return (
+            f"its last completion, {case.words.completion(last.completion.id)}, was recorded by {last.who} at"
+            f" {seconds(last.at)} and never handed to an engine{_fate(case, last.who, last.at)}.{_required(account)}"
+            " Look at what follows the append (serverless/roles.py, receiver.py)"
+        )
     for turn in flow.loads:
         own = {id for id in ids for each in case.story.appends.get(id, ()) if each.event.who == turn.event.who}
         seen = own.union(turn.event.data["ids"])
@@ -127,9 +149,12 @@ def _undecided(case: Case, account: Account) -> str:
                 f"{turn.event.who} loaded the flow with all of its completions at {seconds(turn.event.at)}, and"
                 f" neither claimed nor sent it{_after(case, turn)}."
                 f"{_required(account)} Look at matching (engine/flow.py, matching.py)"
+                f"{', its where (engine/where.py)' if account.match.sync.where else ''} and at what is done with a"
+                " match (engine/durable.py, firing.py)"
             )
-        if len(unseen) < len(ids) or len(ids) == 1:
-            blind.append(_blind(case, account, turn, unseen[0]))
+        stale = [id for id in unseen if _was_there(flow.completions[id], turn)]
+        if stale or len(unseen) < len(ids) or len(ids) == 1:
+            blind.append(_blind(case, account, turn, (stale or unseen)[0]))
     if blind:
         return (
             f"nobody saw all of its completions: {listed(blind, '; ')}."
@@ -150,14 +175,36 @@ def _undecided(case: Case, account: Account) -> str:
     )
 
 
+def _never_handed(case: Case, flow: FlowStory, id: str) -> bool:
+    """Whether nobody gave the completion to an engine: by a queue, or by the engine in the one who recorded it.
+    Over HTTP to an engine apart, the history does not say."""
+    if case.story.published:
+        return id not in case.story.published
+    if case.story.loaders.keys().isdisjoint(case.story.recorders):
+        return False
+    recorders = {turn.event.who for turn in case.story.appends.get(id, ())}
+    return not any(turn.event.who in recorders for turn in flow.loads)
+
+
+def _fate(case: Case, who: str, at: float) -> str:
+    fate = case.words.fate(who, at)
+    return f": {fate}" if fate else ""
+
+
 def _blind(case: Case, account: Account, turn: Turn, unseen: str) -> str:
     recorded = account.flow.completions[unseen]
-    stale = recorded.at <= float(turn.event.data.get("began", turn.event.at)) and recorded.index < turn.index
-    when = f"which had been recorded at {seconds(recorded.at)}" if stale else "which was not yet recorded"
+    there = _was_there(recorded, turn)
+    when = f"which had been recorded at {seconds(recorded.at)}" if there else "which was not yet recorded"
     return (
         f"{turn.event.who} loaded the flow at {seconds(turn.event.at)} without"
         f" {case.words.completion(unseen)}, {when}"
     )
+
+
+def _was_there(recorded: Recorded, load: Turn) -> bool:
+    """Whether the append had been answered when the load began."""
+    began = float(load.event.data.get("began", load.event.at))
+    return recorded.at <= began and recorded.index < load.index
 
 
 def _after(case: Case, turn: Turn) -> str:
@@ -170,10 +217,12 @@ def _after(case: Case, turn: Turn) -> str:
 
 def _partly_sent(case: Case, account: Account) -> str:
     sending = account.firing.sent[-1]
+    marked = next((turn for turn in account.firing.fired if turn.done), None)
+    early = f"; it was marked fired at {seconds(marked.event.at)} all the same" if marked is not None else ""
     sent = listed(case.words.invocation(each) for group in account.prepared for each in group.invocations.values())
     return (
         f"of {len(account.required or ())} invocations that the reference requires, {_missing(account)} was"
-        f" never sent{_fallen(case, sending)}; sent: {sent}."
+        f" never sent{_fallen(case, sending)}; sent: {sent}{early}."
         " Look at the loop over bindings and actions (engine/prepare.py) and at the dispatch (transport/)"
     )
 
@@ -183,11 +232,11 @@ def _unfinished(case: Case, account: Account) -> str | None:
     for group in account.prepared[:1]:
         for invocation in group.invocations.values():
             if invocation.id not in case.story.completed:
-                return _where_it_ended(case, invocation)
+                return _where_it_ended(case, account, invocation)
     return None
 
 
-def _where_it_ended(case: Case, invocation: Invocation) -> str:
+def _where_it_ended(case: Case, account: Account, invocation: Invocation) -> str:
     name = case.words.invocation(invocation)
     runs = case.story.runs.get(invocation.id, [])
     sendings = case.story.sends.get(invocation.id, [])
@@ -196,9 +245,16 @@ def _where_it_ended(case: Case, invocation: Invocation) -> str:
         if accepted is not None:
             return (
                 f"{name} was sent and accepted {case.words.did(accepted.event)}, and its action never started."
-                " Look at the queue or the function it was sent to (redelivery, dead letters, batch answers)"
+                " Look at whether each is sent (transport/), and at the queue or function it was sent to"
+                " (redelivery, dead letters; batch answers in serverless/lambda_handler.py)"
             )
         last = sendings[-1]
+        marked = next((turn for turn in account.firing.fired if turn.done), None)
+        if marked is not None and marked.event.at <= last.event.at:
+            return (
+                f"it was marked fired {case.words.did(marked.event)} before {name} was sent{_fallen(case, last)}, and"
+                " was not sent again. Send first, then mark (engine/firing.py, _leased)"
+            )
         return (
             f"sending {name} {case.words.did(last.event)} ended in {last.event.data.get('error', 'an error')}"
             f"{_fallen(case, last)}, its action never started, and it was not sent again."
@@ -213,6 +269,7 @@ def _where_it_ended(case: Case, invocation: Invocation) -> str:
         f"{name} was accepted and never completed: its action started {len(runs)} time(s), the last time on"
         f" {who} at {seconds(at)}, {how}{f' ({fate})' if fate else ''}, and no completion was recorded."
         " Look at what follows the action (receiver.py) and at whether it is delivered again"
+        " (batch answers: serverless/roles.py, lambda_handler.py)"
     )
 
 

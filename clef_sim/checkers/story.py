@@ -18,6 +18,10 @@ Key: TypeAlias = tuple[str, tuple[str, ...]]
 """A match: the sync's name and its completion ids, sorted."""
 
 
+_CONDITIONS = ("ConditionalCheckFailedException", "TransactionCanceledException")
+"""Errors that are an answer: somebody else was first."""
+
+
 def key_of(sync: str | None, matched: Iterable[str]) -> Key:
     return (sync or "", tuple(sorted(matched)))
 
@@ -118,6 +122,9 @@ class Story:
         self.published: dict[str, list[Turn]] = {}
         self.completed: dict[str, list[Recorded]] = {}
         """By invocation id: its recorded completions; one, if all is well."""
+        self.recorders: dict[str, None] = {}
+        self.loaders: dict[str, None] = {}
+        """Who appended completions, and who loaded flows."""
         self.told: dict[str, list[Told]] = {}
         self.flows_of: dict[str, dict[str, None]] = {}
         """By who: the flows it had to do with."""
@@ -132,9 +139,12 @@ class Story:
         """Whether completions are appended to a log."""
         self.denied: list[tuple[Event, Event]] = []
         """What was said to have failed for sure, and the service call that was applied all the same."""
+        self.claimed_done: list[tuple[Event, Event]] = []
+        """What was said to have been done, and the last service call for it, which failed."""
         self.answers: list[Event] = []
         """What clients were answered."""
         self._sdk: dict[str, Event] = {}
+        self._unheard: dict[str, Event] = {}
         self._running: dict[str, Run] = {}
         self._by_firing_id: dict[str, Key] = {}
         self._maybe: dict[str, tuple[Completion, int, Event]] = {}
@@ -147,11 +157,13 @@ class Story:
 
     def _tell(self, index: int, event: Event) -> None:
         self.last_at[event.who] = event.at
-        if event.outcome == "failed":
-            self._deny(event)
+        if "began" in event.data:
+            self._compare(event)
         match event.kind:
             case "sdk":
                 self._sdk[event.who] = event
+                if event.outcome == "unknown" and event.data.get("applied"):
+                    self._unheard[event.who] = event
             case "started":
                 run = Run(index, event)
                 self.runs.setdefault(run.invocation, []).append(run)
@@ -215,7 +227,8 @@ class Story:
             self._learn(record, turn)
             return
         self.appends.setdefault(record.id, []).append(turn)
-        if event.outcome == "ok":
+        self.recorders[event.who] = None
+        if turn.done and event.data["new"] is not False:
             self._record(record, index, event)
         elif event.outcome == "unknown":
             self._maybe.setdefault(record.id, (record, index, event))
@@ -232,6 +245,7 @@ class Story:
         if event.outcome != "ok":
             return
         flow.loads.append(Turn(index, event, True))
+        self.loaders[event.who] = None
         if self._maybe:
             for each in event.data["ids"]:
                 if each in self._maybe:
@@ -275,18 +289,24 @@ class Story:
     # ---- pieces
 
     def _done(self, event: Event) -> bool:
-        """Whether it happened: for one that got no answer, the last service call of its caller says so."""
+        """Whether it happened: for one that got no answer, the last service call of its caller says so, or an
+        earlier one that got no answer either."""
         if event.outcome != "unknown":
             return event.outcome == "ok"
-        call = self._sdk.get(event.who)
-        return call is not None and bool(call.data.get("applied")) and call.at >= event.data.get("began", 0.0)
+        calls = (self._sdk.get(event.who), self._unheard.get(event.who))
+        began = event.data.get("began", 0.0)
+        return any(call is not None and bool(call.data.get("applied")) and call.at >= began for call in calls)
 
-    def _deny(self, event: Event) -> None:
+    def _compare(self, event: Event) -> None:
+        """What a port said, with what the last service call for it said."""
         call = self._sdk.get(event.who)
-        if call is None or call.outcome != "unknown" or not call.data.get("applied"):
+        if call is None or call.at < event.data["began"]:
             return
-        if "began" in event.data and call.at >= event.data["began"]:
+        if event.outcome == "failed" and call.outcome == "unknown" and call.data.get("applied"):
             self.denied.append((event, call))
+        failed = call.outcome != "ok" or call.data.get("status", 0) >= 400
+        if event.outcome == "ok" and failed and call.data.get("error") not in _CONDITIONS:
+            self.claimed_done.append((event, call))
 
     def _turn(self, index: int, event: Event) -> Turn:
         return Turn(index, event, event.outcome == "ok" or self._done(event))

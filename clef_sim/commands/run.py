@@ -81,9 +81,10 @@ def _selected(paths: Sequence[Path] | None, select: str) -> list[Prepared]:
     for scenario in found:
         app_of(scenario.app)
     test = selector(select)
-    chosen = [each for each in prepare(found) if test(f"{each.name} {each.template} {each.topology}")]
+    names = {f"{each.name} {each.template}": each for each in prepare(found)}
+    chosen = [each for name, each in names.items() if test(name)]
     if not chosen:
-        raise BadInput(f"-k {select!r} selects nothing of {len(found)} scenarios; see their names with -k ''")
+        raise BadInput(f"-k {select!r} selects nothing; there are\n  " + "\n  ".join(names))
     return chosen
 
 

@@ -36,7 +36,7 @@ _COLUMNS = (
     _Column("manifest", lambda row: row.manifest, keep=1),
     _Column("guard", lambda row: row.guard, keep=4),
     _Column("runs", lambda row: str(row.runs), right=True, keep=7),
-    _Column("verdict", lambda row: row.verdict),
+    _Column("verdict", lambda row: row.verdict_words),
     _Column("expected?", lambda row: row.standing),
     _Column("firings", lambda row: count(row.firings), right=True, keep=6),
     _Column("twice", lambda row: count(row.twice), right=True, keep=2),
@@ -93,7 +93,7 @@ def _print_failure(console: Console, failure: Failure) -> None:
     _say(console, title, _STYLES[result.standing])
     _say(console, f"  verdict {result.verdict}, expected {failure.expected}")
     for each in failure.complaints:
-        found = f" ({count(each.count)})" if each.count else ""
+        found = f" ({count(each.count)})" if each.count and each.verdict == "invalid" else ""
         wanted = f", expected {each.expected}" if each.expected else ""
         _say(console, f"  {each.checker}: {each.verdict}{found}{wanted}")
         if each.first:

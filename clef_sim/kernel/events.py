@@ -1,11 +1,14 @@
-"""SimPy events that cost little: no lists made, nothing to trigger. SimPy's queue takes them as its own."""
+"""SimPy events that cost little: no lists made, nothing to trigger. `Kernel.run` knows them by their class."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simpy.events import Event
+
+if TYPE_CHECKING:
+    from clef_sim.kernel.threads import Thread
 
 
 class Wake(Event):
@@ -14,29 +17,18 @@ class Wake(Event):
     _ok = True
     _value = None
 
-    def __init__(self) -> None:
-        self.callbacks: Any = None
-
-
-def _call(event: Any) -> None:
-    event.function()
-
-
-_CALL: Any = (_call,)
+    def __init__(self, thread: Thread) -> None:
+        self.thread = thread
 
 
 class Later(Event):
-    """Calls a function. Once it has, `rearm` makes it ready to be scheduled again."""
+    """Calls a function. It may be scheduled again once it has."""
 
     _ok = True
     _value = None
 
     def __init__(self, function: Callable[[], None]) -> None:
         self.function = function
-        self.callbacks = _CALL
-
-    def rearm(self) -> None:
-        self.callbacks = _CALL
 
 
 class Done(Event):

@@ -64,7 +64,7 @@ class Deployed:
     @property
     def waiting(self) -> list[FunctionInstance]:
         """Instances that wait for a request now."""
-        return [each for each in self._idle if each.alive and each.idle_until_s > self._env.now]
+        return [each for each in self._idle if each.alive and each.idle_until_s > self._kernel.now]
 
     @property
     def idle(self) -> int:
@@ -74,7 +74,7 @@ class Deployed:
     def submit(self, event: Any, on_done: OnDone) -> bool:
         """Starts one execution, or refuses it; returns whether it was started."""
         self.requests += 1
-        pool, now = self.pool, self._env.now
+        pool, now = self.pool, self._kernel.now
         if pool.in_flight >= pool.limit:
             return self._throttle(f"over the concurrency limit of {pool.limit}", on_done)
         if not self._rate.take(now):
@@ -142,7 +142,7 @@ class Deployed:
             self._pass_time(instance, ms, on_done)
 
     def _wait_idle(self, instance: FunctionInstance) -> None:
-        instance.idle_until_s = self._env.now + self._step_s * self._keep(keep_alive_steps)
+        instance.idle_until_s = self._kernel.now + self._step_s * self._keep(keep_alive_steps)
         self._idle.append(instance)
 
     # ---- functions without code
@@ -155,7 +155,6 @@ class Deployed:
         instance.service_ms = ms
         instance.on_done = on_done
         later = instance.later
-        later.rearm()
         seconds = ms / 1000.0
         if seconds > self.function.timeout_s:
             seconds = self.function.timeout_s
@@ -185,12 +184,12 @@ class Deployed:
         """Runs the module's initialiser, for real, then the first execution."""
         init = self.function.init
         assert init is not None
-        start_s = self._env.now
+        start_s = self._kernel.now
 
         who = f"{instance.name}:init"
 
         def ended(done: Any) -> None:
-            self.billed_ms += math.ceil((self._env.now - start_s) * 1000.0)
+            self.billed_ms += math.ceil((self._kernel.now - start_s) * 1000.0)
             if done.ok and instance.alive:
                 instance.handler = done.value
                 self._execute(instance, event, on_done)
@@ -212,7 +211,7 @@ class Deployed:
         instance.executions += 1
         who = f"{instance.name}:{instance.executions}"
         kernel, timeout_s = self._kernel, self.function.timeout_s
-        start_s = self._env.now
+        start_s = self._kernel.now
         if not first:
             self._tell("warm", instance, execution=who)
 
@@ -225,7 +224,7 @@ class Deployed:
         def ended(done: Any) -> None:
             timer.cancel()
             self._release()
-            self.billed_ms += math.ceil((self._env.now - start_s) * 1000.0)
+            self.billed_ms += math.ceil((self._kernel.now - start_s) * 1000.0)
             if not done.ok:
                 done.defused = True
             if not instance.alive:

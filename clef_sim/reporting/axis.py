@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -35,8 +36,8 @@ class Tick(msgspec.Struct, frozen=True):
 class Axis:
     """Maps times to pixels.
 
-    A wait is cut short where it is longer than all that is not: then what happened would be hairlines beside
-    it.
+    A wait is cut short where it is longer than half of all that is not: then what happened would be hairlines
+    beside it.
 
     Args:
         times: virtual seconds at which something began or ended; at least one.
@@ -86,11 +87,11 @@ def _step(ms_per_px: float) -> float:
 
 
 def _longest_uncut(gaps: Sequence[float]) -> float:
-    """Gaps longer than this are cut: the longest that is at most as long as all shorter ones together."""
+    """Gaps longer than this are cut: the longest that is not over half as long as all shorter ones together."""
     together = 0.0
     longest = 0.0
     for gap in sorted(gaps):
-        if together and gap > max(together, CUT_FROM_S):
+        if together and gap > max(together / 2, CUT_FROM_S):
             break
         together += gap
         longest = gap
@@ -98,7 +99,7 @@ def _longest_uncut(gaps: Sequence[float]) -> float:
 
 
 def _pieces(times: Sequence[float], left: float, right: float) -> list[Piece]:
-    gaps = [later - at for at, later in zip(times, times[1:], strict=False)]
+    gaps = [later - at for at, later in pairwise(times)]
     limit = _longest_uncut(gaps)
     cuts = sum(gap > limit for gap in gaps)
     cut_px = min(CUT_PX, (right - left) / 2 / max(cuts, 1))

@@ -95,7 +95,9 @@ def _claims(alt: Any, bars: Sequence[Bar], metric: Metric, low: float, x: Any, y
     if not bands:
         return []
     band = alt.Chart(_data(alt, bands)).mark_rect(color=CLAIM, opacity=0.2).encode(x=x, x2="to:Q", y=y)
-    text = alt.Chart(_data(alt, words)).mark_text(color=CLAIM, align="left", baseline="bottom", dx=4, dy=-1, fontSize=9)
+    text = alt.Chart(_data(alt, words)).mark_text(
+        color=CLAIM, align="left", baseline="bottom", dx=4, dy=-1, fontSize=9
+    )
     return [band, text.encode(x=x, y=y, text="words:N")]
 
 

@@ -10,6 +10,7 @@ from platform import python_version
 
 import msgspec
 
+from clef_sim.reporting.glance import Glance, glances_of
 from clef_sim.reporting.latency import Bar, bars_of, reading
 from clef_sim.reporting.rows import Row, groups_of, rows_of
 from clef_sim.reporting.timeline import Drawing, draw
@@ -36,6 +37,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     headline: str
     about: str
     standing: Standing
+    glances: tuple[Glance, ...]
     scenarios: tuple[tuple[str, tuple[Row, ...]], ...]
     reading: str
     bars: tuple[Bar, ...]
@@ -58,6 +60,7 @@ def page_of(results: Sequence[RunResult]) -> Page:
         headline=headline(results),
         about=_about(results, rows),
         standing=failures[0].result.standing if failures else "as expected",
+        glances=tuple(glances_of(results)),
         scenarios=tuple((name, tuple(group)) for name, group in groupby(rows, key=lambda row: row.scenario)),
         reading=reading(rows),
         bars=tuple(bars_of(rows)),
@@ -73,7 +76,7 @@ def page_of(results: Sequence[RunResult]) -> Page:
 
 def headline(results: Sequence[RunResult]) -> str:
     """`118 of 120 runs as expected, 1 not as expected, 1 undecided`."""
-    counts = {standing: 0 for standing in ("as expected", "not as expected", "undecided")}
+    counts = dict.fromkeys(("as expected", "not as expected", "undecided"), 0)
     for result in results:
         counts[result.standing] += 1
     rest = "".join(f", {count} {name}" for name, count in counts.items() if count and name != "as expected")
@@ -109,7 +112,7 @@ def _flow(number: int, result: RunResult) -> Flow:
     took = f"{drawing.took_ms:,.0f} ms, {len(result.worst.spans)} spans"
     where = f"{result.topology} {result.manifest}, seed {result.seed}"
     about = f"{result.name} on {where}: {took} ({result.verdict}, {result.standing})"
-    slug = re.sub(r"[^\w-]+", "-", f"{result.name}-{result.manifest}", flags=re.ASCII)
+    slug = re.sub(r"[^\w-]+", "-", f"{result.name}-{result.manifest}", flags=re.ASCII)[:100]
     return Flow(about, drawing, f"flow-{number:02}-{slug}.svg")
 
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from clef_runtime.errors import BadInput
 from clef_sim.reporting.latency import NAMES
 from clef_sim.reporting.page import Page, page_of
+from clef_sim.reporting.words import as_is
 from clef_sim.results import RunResult, Standing
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ KEY = {
     "send": "send",
     "sdk": "SDK call",
     "fault": "fault",
-    "platform": "platform",
+    "platform": "cold start, platform",
     "failed": "failed",
     "unknown": "no answer",
 }
@@ -42,17 +44,24 @@ def write_report(folder: Path, results: Sequence[RunResult]) -> list[Path]:
 
     Equal results give equal files. `index.html` needs no other file and no network; `report.md` has its
     pictures beside it.
+
+    Raises:
+        BadInput: a file cannot be written.
     """
     page = page_of(results)
     picture = _latency(page)
     files = {
-        "index.html": _html(page, picture),
-        "report.md": _environment(markdown=True).get_template("report.md.j2").render(page=page),
+        "index.html": html_page(page, picture),
+        "report.md": markdown_page(page),
         "results.json": msgspec.json.format(msgspec.json.encode(results), indent=2).decode() + "\n",
-        **_pictures(page, picture),
+        **timelines(page),
+        **({"latency.svg": _alone(picture)} if picture else {}),
     }
     for name, text in files.items():
-        (folder / name).write_text(text, "utf-8")
+        try:
+            (folder / name).write_text(text, "utf-8")
+        except OSError as error:
+            raise BadInput(f"report {folder / name} cannot be written: {error.strerror or error}") from error
     return [folder / name for name in ("index.html", "report.md", "results.json")]
 
 
@@ -63,26 +72,30 @@ def _latency(page: Page) -> str:
     return latency_svg(page.bars) if page.bars else ""
 
 
-def _html(page: Page, picture: str) -> str:
-    from markupsafe import Markup
-
+def html_page(page: Page, picture: str) -> str:
+    """One page with all in it; `picture` is the latency picture as SVG, empty where there is none."""
     environment = _environment()
-    css = Markup(_source(environment, "page.css") + _source(environment, "timeline.css"))
-    return environment.get_template("index.html.j2").render(page=page, css=css, picture=Markup(picture))
+    css = as_is(_source(environment, "page.css") + _source(environment, "timeline.css"))
+    return environment.get_template("index.html.j2").render(page=page, css=css, picture=as_is(picture))
 
 
-def _pictures(page: Page, latency: str) -> dict[str, str]:
-    """The pictures of the Markdown, by file."""
-    from markupsafe import Markup
+def markdown_page(page: Page) -> str:
+    """The same as Markdown; it refers to `timelines` and `latency.svg`."""
+    return _environment(markdown=True).get_template("report.md.j2").render(page=page)
 
+
+def timelines(page: Page) -> dict[str, str]:
+    """The worst flows as SVG files."""
     environment = _environment()
     timeline = environment.get_template("timeline.svg.j2").make_module().timeline  # type: ignore[attr-defined]  # a macro
-    style = Markup(_source(environment, "timeline.css"))
-    files = {flow.file: str(timeline(flow.drawing, flow.about, style)) for flow in page.flows}
-    if latency:
-        start = latency.index(">") + 1
-        files["latency.svg"] = f"{latency[:start]}<style>{INK}</style>{latency[start:]}"
-    return files
+    style = as_is(_source(environment, "timeline.css"))
+    return {flow.file: str(timeline(flow.drawing, flow.about, style)) + "\n" for flow in page.flows}
+
+
+def _alone(picture: str) -> str:
+    """An inline picture as a file: with an ink of its own."""
+    start = picture.index(">") + 1
+    return f"{picture[:start]}<style>{INK}</style>{picture[start:]}\n"
 
 
 def _source(environment: Environment, name: str) -> str:
@@ -106,6 +119,11 @@ def _environment(*, markdown: bool = False) -> Environment:
         finalize=words.markdown if markdown else None,
     )
     environment.filters |= {"ms": words.ms, "two": words.two, "count": words.count, "px": words.px}
-    environment.filters |= {"block": words.block, "code": words.code, "waited": words.waited, "html": words.plain_html}
+    environment.filters |= {
+        "block": words.block,
+        "code": words.code,
+        "waited": words.waited,
+        "html": words.plain_html,
+    }
     environment.globals |= {"tone": TONES, "sign": SIGNS, "metrics": NAMES, "words": KEY}
     return environment

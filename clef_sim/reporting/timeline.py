@@ -159,7 +159,9 @@ def _lanes(spans: Iterable[Span]) -> dict[str, int]:
 
 def _shown(lanes: dict[str, int], spans: Iterable[Span]) -> dict[str, int]:
     """The lanes that are drawn: at most `LANES_MAX`, those where something went wrong before others."""
-    wrong = {lanes[span.who] for span in spans if span.kind == "fault" or (span.outcome != "ok" and span.kind != "sdk")}
+    wrong = {
+        lanes[span.who] for span in spans if span.kind == "fault" or (span.outcome != "ok" and span.kind != "sdk")
+    }
     first = sorted(set(lanes.values()), key=lambda lane: (lane not in wrong, lane))[:LANES_MAX]
     place = {lane: number for number, lane in enumerate(sorted(first))}
     return {who: place[lane] for who, lane in lanes.items() if lane in place}

@@ -16,12 +16,14 @@ from contract_backends import (
     single_table_backend,
     staging_backend,
 )
+from contract_google import firestore, firestore_backend, pubsub
 
 SERVICES = ["moto", "model"]
 DYNAMODB = [(layout, name) for layout in (single_table_backend, prefixed_tables_backend) for name in SERVICES]
-LOGGED = [(memory_backend, None), *DYNAMODB]
+FIRESTORE = (firestore_backend, "firestore")
+LOGGED = [(memory_backend, None), *DYNAMODB, FIRESTORE]
 STORED = [*LOGGED, (staging_backend, None)]
-GUARDED = [(memory_backend, None), *((single_table_backend, name) for name in SERVICES)]
+GUARDED = [(memory_backend, None), *((single_table_backend, name) for name in SERVICES), FIRESTORE]
 CALLED = [(single_table_backend, name) for name in SERVICES]
 
 
@@ -71,7 +73,16 @@ def services(request: pytest.FixtureRequest, all_services: dict[str | None, Serv
     return all_services[request.param]
 
 
+@pytest.fixture(scope="session")
+def firestore_client() -> Any:
+    return firestore()
+
+
+google_pubsub = pytest.fixture(scope="session", name="pubsub")(pubsub)
+
+
 def _make(request: pytest.FixtureRequest, all_services: dict[str | None, Services]) -> Backend:
     maker, services = request.param
-    backend: Backend = maker(all_services[services])
+    given = request.getfixturevalue("firestore_client") if services == "firestore" else all_services[services]
+    backend: Backend = maker(given)
     return backend

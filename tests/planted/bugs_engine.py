@@ -30,16 +30,14 @@ BUGS = (
         file=DURABLE,
         old="for each in completions for match in",
         new="for each in completions[-1:] for match in",
-        runs=("suite/orders-steady.yaml event-driven",),
+        runs=("suite/orders-compensation.yaml event-driven",),
         checker="no_lost_firing",
         words=("engine/",),
     ),
     Bug(
         name="mark-before-send",
         file=FIRING,
-        old="        back = self._send(claim.firing)\n"
-        "        with contextlib.suppress(Conflict):  # fenced off: whoever took the claim over sends the same and marks it\n"
-        "            guard.mark_fired(claim)\n",
+        old="        back = self._send(claim.firing)\n",
         new="        guard.mark_fired(claim)\n        back = self._send(claim.firing)\n",
         runs=("hazards/4-partial-dispatch.yaml lease",),
         checker="no_lost_firing",
@@ -59,7 +57,7 @@ BUGS = (
         name="held-swallowed",
         file=FIRING,
         old='        if claim.state == "held":\n            raise Held(',
-        new='        if claim.state == "held":\n            return msgspec.structs.replace(claim, state="fired")\n'
+        new='        if claim.state == "held":\n            return Claim("fired", firing, owner, 1, 0.0)\n'
         '        if claim.state == "held":\n            raise Held(',
         runs=("hazards/1-crash-after-acquire.yaml lease and per-request",),
         checker="no_lost_firing",
@@ -131,8 +129,8 @@ BUGS = (
     Bug(
         name="engine-forgets-fired",
         file=PERSISTENT,
-        old="                    self._flow_of(match).fired.add(match.firing_id)\n",
-        new="                    pass\n",
+        old="                        self._flow_of(match).fired.add(match.firing_id)\n",
+        new="                        pass\n",
         runs=("suite/orders-engine-alone.yaml",),
         checker="no_duplicate_firing",
         words=("engine/",),
@@ -149,8 +147,8 @@ BUGS = (
     Bug(
         name="replay-forgets-edges",
         file=PERSISTENT,
-        old="                fired.add(record.firing)\n",
-        new="                pass\n",
+        old="                found.edges.append(record)\n",
+        new="                continue\n",
         runs=("suite/orders-engine-alone.yaml",),
         checker="no_duplicate_firing",
         words=("edges", "engine/"),
@@ -158,8 +156,8 @@ BUGS = (
     Bug(
         name="replay-fires-nothing",
         file=PERSISTENT,
-        old="                self.evaluate(completions)\n            except ClefError:",
-        new="                pass\n            except ClefError:",
+        old="                self.evaluate(found.completions)\n",
+        new="                pass\n",
         runs=("suite/orders-engine-alone.yaml",),
         checker="no_lost_firing",
         words=("engine/",),

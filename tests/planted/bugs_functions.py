@@ -44,8 +44,8 @@ BUGS = (
     Bug(
         name="exception-lost",
         file=RECEIVER,
-        old='        except Exception as error:\n            return Outcome("error", {"message": f"{type(error).__name__}: {error}"})\n',
-        new="        except ZeroDivisionError:\n            raise\n",
+        old="        except Exception as error:\n",
+        new="        except ZeroDivisionError as error:\n",
         runs=("suite/fanout-broken-action.yaml event-driven",),
         checker="no_lost_firing",
         words=("receiver.py",),
@@ -120,7 +120,7 @@ BUGS = (
         new="        try:\n"
         '            answer = self._client.post(url, content=body, headers={"content-type": "application/json"})\n'
         "        except httpx.TransportError:\n            return []\n",
-        runs=("suite/orders-calls-unheard.yaml",),
+        runs=("suite/orders-calls-unheard.yaml per-request",),
         checker="no_lost_firing",
         words=("transport/",),
     ),
@@ -165,7 +165,7 @@ BUGS = (
         file=SERVICE,
         old="    (Indeterminate, 503),\n",
         new="    (Indeterminate, 400),\n",
-        runs=("hazards/5-lost-answer.yaml lease and per-request",),
+        runs=("suite/orders-answers-lost.yaml event-driven",),
         checker="no_lost_firing",
         words=("serverless/",),
     ),
@@ -201,8 +201,8 @@ BUGS = (
     Bug(
         name="timeout-read-as-refusal",
         file=AWS,
-        old='        return Indeterminate(f"{words}; it may have been done")\n    return Refused(words)\n\n\ndef _translate',
-        new="        return Refused(words)\n    return Refused(words)\n\n\ndef _translate",
+        old="    if isinstance(error, HTTPClientError | ConnectionError | ResponseParserError):\n",
+        new="    if isinstance(error, ResponseParserError):\n",
         runs=("hazards/5-lost-answer.yaml lease and event-driven",),
         checker="causality",
         words=("aws.py",),

@@ -53,7 +53,9 @@ class Bug(msgspec.Struct, frozen=True, kw_only=True):
         text = (ROOT / self.file).read_text()
         count = text.count(self.old)
         if count != 1:
-            raise SystemExit(f"bug {self.name}: {self.file} holds its text {count} times, not once: mend the catalogue")
+            raise SystemExit(
+                f"bug {self.name}: {self.file} holds its text {count} times, not once: mend the catalogue"
+            )
         return text.replace(self.old, self.new)
 
 
@@ -69,7 +71,7 @@ class Said(msgspec.Struct, frozen=True):
 class _Loader(importlib.machinery.SourceFileLoader):
     text = ""
 
-    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - there is one
+    def get_code(self, fullname: str) -> CodeType:
         return compile(self.text, self.path, "exec", dont_inherit=True)
 
 
@@ -102,7 +104,9 @@ def said(runs: Sequence[str], seed: int = 1) -> Iterator[Said]:
     for run in runs:
         path, _, expression = run.partition(" ")
         chosen = selector(expression)
-        ready = [each for each in prepare(find_scenarios([SCENARIOS / path])) if chosen(f"{each.name} {each.template}")]
+        ready = [
+            each for each in prepare(find_scenarios([SCENARIOS / path])) if chosen(f"{each.name} {each.template}")
+        ]
         if not ready:
             raise SystemExit(f"{run!r} names no run")
         for job in jobs_of(ready, [seed]):

@@ -181,7 +181,9 @@ def machine(groups: str, clock: Any) -> Any:
 
         @rule()
         def receive_dead(self) -> None:
-            for each in self.both.call("receive_message", "dead", MaxNumberOfMessages=10, AttributeNames=["All"]) or []:
+            for each in (
+                self.both.call("receive_message", "dead", MaxNumberOfMessages=10, AttributeNames=["All"]) or []
+            ):
                 assert each["Body"]
 
         @rule(data=st.data())

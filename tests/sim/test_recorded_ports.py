@@ -118,7 +118,9 @@ def test_recorded_action_log_appends_loads_and_edges(history: History) -> None:
     clock = WallClock(Place())
     storage = MemoryStorage()
     log = RecordedActionLog(MemoryActionLog(clock), history)
-    along = RecordedStorage(storage, history, "urn:clef/User").stage([Write("user", "u1", {"name": "ann"})])
+    recorded = RecordedStorage(storage, history, "urn:clef/User")
+    assert recorded.get_versioned("user", "u1") == (None, 0)
+    along = recorded.stage([Write("user", "u1", {"name": "ann"})])
     assert log.append(COMPLETION, along) is True
     assert log.append(COMPLETION) is False
     assert log.append(INVOCATION) is True
@@ -126,7 +128,10 @@ def test_recorded_action_log_appends_loads_and_edges(history: History) -> None:
     log.add_sync_edge(SyncEdge(sync="Greet", matched_ids=("c1",), invocation_ids=("i1",), flow="f1"))
     assert log.has_sync_edge("Greet", ["c1"], "f1") and log.for_match("Greet", ["c1"], "f1") is not None
     assert len(list(log.scan())) == 2 and log.get("f1", COMPLETION.id) == COMPLETION
-    events = list(history)
+    staged, *events = history
+    assert (staged.kind, staged.name) == ("staged", "urn:clef/User")
+    assert [row[:3] for row in staged.data["reads"]] == [("user", "u1", 0)]
+    assert staged.data["writes"] == (("user", "u1", False),)
     assert [each.kind for each in events] == ["appended", "appended", "appended", "loaded", "edge"]
     assert [(each.name, each.data["new"], each.data["along"]) for each in events[:3]] == [
         ("completion", True, 1),

@@ -48,7 +48,8 @@ def refused(code: str, call: Any, **request: Any) -> dict[str, Any]:
     with pytest.raises(ClientError) as caught:
         call(**request)
     assert caught.value.response["Error"]["Code"] == code
-    return caught.value.response
+    response: dict[str, Any] = caught.value.response
+    return response
 
 
 def test_put_whose_condition_fails_leaves_the_item_and_shows_it_when_asked(db: DynamoDB) -> None:

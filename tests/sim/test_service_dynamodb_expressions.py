@@ -21,7 +21,14 @@ ITEM = {
     "list_": {"L": [{"S": "x"}, {"N": "1"}]},
     "map_": {"M": {"a": {"M": {"b": {"N": "2"}}}, "status": {"S": "open"}}},
 }
-S, N = (lambda text: {"S": text}), (lambda text: {"N": text})
+
+
+def S(text: str) -> dict[str, Any]:
+    return {"S": text}
+
+
+def N(text: str) -> dict[str, Any]:
+    return {"N": text}
 
 
 @pytest.fixture
@@ -136,7 +143,7 @@ def updated(db: DynamoDB, update: str, values: dict[str, Any] | None = None, ret
 
 
 def test_update_reads_every_operand_from_the_old_item(db: DynamoDB) -> None:
-    new = updated(db, "SET a = count_, count_ = count_ + :one, b = if_not_exists(gone, :one)", {":one": N("1")})
+    new = updated(db, "SET count_ = count_ + :one, a = count_, b = if_not_exists(gone, :one)", {":one": N("1")})
     assert (new["a"], new["count_"], new["b"]) == (N("10"), N("11"), N("1"))
     assert new["word"] == ITEM["word"]
 

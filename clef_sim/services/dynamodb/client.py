@@ -78,6 +78,11 @@ class DynamoDB:
 
     # for the simulator
 
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Their names, in the order of their creation."""
+        return tuple(self._tables)
+
     def consumed(self, table: str) -> Consumed:
         """The table's cost so far, in read and write units."""
         return self._table(table).consumed
@@ -87,9 +92,7 @@ class DynamoDB:
         rows = self._table(table).rows
         return rows.count, rows.bytes
 
-    def force_lag(
-        self, table: str, lag_s: float | None, on_lag: Callable[[bool], bool] | None = None
-    ) -> None:
+    def force_lag(self, table: str, lag_s: float | None, on_lag: Callable[[bool], bool] | None = None) -> None:
         """From now on eventual reads of `table` miss every write for `lag_s` (s, >= 0); None: as drawn.
 
         Args:

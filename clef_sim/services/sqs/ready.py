@@ -84,7 +84,7 @@ class FifoReady:
         if group is None:
             group = self._groups[name] = _Group()
         heapq.heappush(group.ready, (message.number, message))
-        if not group.in_flight and group.ready[0][1] is message:
+        if group.ready[0][1] is message:
             heapq.heappush(self._open, (message.number, name))
 
     def start(self) -> None:
