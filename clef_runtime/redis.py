@@ -10,7 +10,7 @@ from clef_runtime.errors import BadInput, ClefError, Conflict, Indeterminate, Re
 from clef_runtime.retry import Caller, Retry
 
 _LATER = frozenset(
-    # Refused before anything was done, and over when memory is freed, or a replica has taken over, is loaded or found.
+    # Refused before anything was done, and over when memory is freed or a server is loaded, found or has taken over.
     ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN")
 )
 

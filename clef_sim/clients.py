@@ -10,6 +10,7 @@ import httpx
 from clef_runtime.action_log.base import ActionLog
 from clef_runtime.concept import Catalogue
 from clef_runtime.context import Clock
+from clef_runtime.deploy.clients import Clients
 from clef_runtime.deploy.wiring import Ports
 from clef_runtime.engine.where import Facts
 from clef_runtime.errors import NotFound
@@ -34,7 +35,7 @@ FUNCTION_HOST = "lambda-url.invalid"
 ENGINE_HOST = "engine.invalid"
 
 
-class SimClients:
+class SimClients(Clients):
     """The SDK clients of one instance.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from clef_sim.faults import Armed, Faults
 from clef_sim.history import History
@@ -87,5 +88,5 @@ class QueueFaults:
 
         return displace
 
-    def _struck(self, armed: Armed, queue: str, **what: object) -> None:
+    def _struck(self, armed: Armed, queue: str, **what: Any) -> None:
         self._history.add("fault", armed.name, target=queue, does=armed.kind, **what)

@@ -80,21 +80,26 @@ class History:
     """
 
     def __init__(self, where: Where, *, keep: bool = True) -> None:
-        self._where = where
+        self.where = where
         self._keep = keep
         self._events: list[Event] = []
         self._hash = hashlib.blake2b(digest_size=16)
-        self._encoder = msgspec.json.Encoder(order="sorted", enc_hook=repr)
+        self._encode_into = msgspec.json.Encoder(order="sorted", enc_hook=repr).encode_into
         self._buffer = bytearray()
         self.listeners: list[Callable[[Event], None]] = []
 
     def add(self, kind: str, name: str, outcome: EventOutcome = "ok", **data: Any) -> None:
         """Appends one event. `data` must not be changed afterwards."""
-        event = Event(self._where.now, self._where.who, kind, name, outcome, data)
+        self.note(kind, name, outcome, data)
+
+    def note(self, kind: str, name: str, outcome: EventOutcome, data: Record) -> None:
+        """As `add`, the data being given as a record."""
+        where, buffer = self.where, self._buffer
+        event = Event(where.now, where.who, kind, name, outcome, data)
         if self._keep:
             self._events.append(event)
-        self._encoder.encode_into(event, self._buffer, len(self._buffer))
-        if len(self._buffer) > 1 << 16:
+        self._encode_into(event, buffer, -1)
+        if len(buffer) > 1 << 16:
             self._flush()
         for listener in self.listeners:
             listener(event)
@@ -106,7 +111,7 @@ class History:
     @property
     def now(self) -> float:
         """Virtual seconds."""
-        return self._where.now
+        return self.where.now
 
     @property
     def digest(self) -> str:

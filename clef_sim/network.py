@@ -8,6 +8,7 @@ times: *before* the request leaves, *at* the instant of applying, *after* the an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias
 
 import httpx
@@ -44,8 +45,8 @@ class Action(msgspec.Struct, frozen=True):
         kind: `crash` kills the calling instance. `delay` holds the call back for `seconds`. `freeze` freezes
             the calling instance from now for `seconds`. `throttle` refuses it, not applied.
             `applied_then_timeout` applies it and lets the client time out, after `seconds` if > 0, else after
-            the profile's `client_read_timeout_s`. `partly_refused` applies half of a SendMessageBatch. `conflict` makes DynamoDB refuse a write, as where another
-            transaction holds one of its items; not applied.
+            the profile's `client_read_timeout_s`. `partly_refused` applies half of a SendMessageBatch. `conflict`
+            makes DynamoDB refuse a write, as where another transaction holds one of its items; not applied.
     """
 
     fault: str
@@ -222,8 +223,10 @@ class SimClient:
             method = _Method(self._network, self._service, operation_name(name), found, self._instance)
         except BadInput as error:
             raise self._network.kernel.abort(error) from None
-        watched = self._network.faults.watches(self._service, method.operation)
-        bound = method.watched if watched else method.plain
+        if self._network.faults.watches(self._service, method.operation):
+            bound = method.watched
+        else:
+            bound = method.plain if method.direct is None else method.quick
         self.__dict__[name] = bound  # so that this is asked once a method
         return bound
 
@@ -246,15 +249,36 @@ class _Method:
         self.name = f"{service}.{operation}"
         self.apply = apply
         self.instance = instance
-        self.sample = network.sampler(self.name)
-        self.draw = network.latency_stream(service).draw
+        direct = getattr(apply, "direct", None)
+        self.direct = None if direct is None else partial(direct, apply.__self__)  # type: ignore[attr-defined]  # a method
+        self.draw_ms = network.latency_stream(service).bound(network.sampler(self.name))
         self.sleep = network.kernel.sleep
-        self.add = network.history.add
+        self.note = network.history.note
         self.cpu_ms = 0.0 if instance is None else network.profile.client_cpu_ms(instance.memory_mb)
+
+    def quick(self, **kwargs: Any) -> Any:
+        """As `plain`, for an operation of a model that does not block."""
+        half_s = (self.draw_ms() + self.cpu_ms) * 0.0005
+        kernel = self.kernel
+        thread, start_s = kernel.current, kernel.now
+        try:
+            good, answer = kernel.sleep_around(half_s, self.direct, kwargs)  # type: ignore[arg-type]  # not None here
+        except Killed:
+            halfway = None if thread is None else thread.halfway
+            self.record(start_s, "unknown", "Killed", halfway is not None and halfway[0])
+            raise
+        if good:
+            ms = round((kernel.now - start_s) * 1000.0, 3)
+            self.note("sdk", self.name, "ok", {"ms": ms, "error": "", "applied": True})
+            return answer
+        if isinstance(answer, Unmodelled):
+            raise kernel.abort(answer) from None
+        self.record(start_s, outcome_of(answer), code_of(answer), False)
+        raise answer
 
     def plain(self, **kwargs: Any) -> Any:
         """A call that no fault can strike."""
-        half_s = (self.draw(self.sample) + self.cpu_ms) * 0.0005
+        half_s = (self.draw_ms() + self.cpu_ms) * 0.0005
         start_s = self.kernel.now
         failure: Exception | None = None
         applied = False
@@ -281,7 +305,7 @@ class _Method:
         """A call that the fault plan is asked about."""
         network, faults = self.network, self.network.faults
         call = network.next_call(self.service, self.operation, kwargs, self.instance)
-        half_s = (self.draw(self.sample) + self.cpu_ms) * 0.0005
+        half_s = (self.draw_ms() + self.cpu_ms) * 0.0005
         start_s = self.kernel.now
         failure: Exception | None = None
         answer = None
@@ -340,4 +364,4 @@ class _Method:
 
     def record(self, start_s: float, outcome: EventOutcome, error: str, applied: bool) -> None:
         ms = round((self.kernel.now - start_s) * 1000.0, 3)
-        self.add("sdk", self.name, outcome, ms=ms, error=error, applied=applied)
+        self.note("sdk", self.name, outcome, {"ms": ms, "error": error, "applied": applied})

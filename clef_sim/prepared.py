@@ -30,6 +30,7 @@ from clef_sim.scenario import (
     EngineRestart,
     Fault,
     LateDelivery,
+    PartlyRefused,
     Redrive,
     Reorder,
     Scenario,
@@ -91,7 +92,18 @@ def prepare(scenarios: Iterable[Scenario]) -> list[Prepared]:
             wrong.append(f"{scenario.file}: {error}")
     if wrong:
         raise BadInput("\n".join(wrong))
+    _check_distinct(ready)
     return ready
+
+
+def _check_distinct(ready: Iterable[Prepared]) -> None:
+    """Results and decision logs are found by name."""
+    seen: dict[tuple[str, str], Prepared] = {}
+    for each in ready:
+        other = seen.setdefault((each.name, each.template), each)
+        if other is not each:
+            files = " and ".join(dict.fromkeys((other.scenario.file, each.scenario.file)))
+            raise BadInput(f"{files}: two runs are called {each.name!r} on {each.template}; rename one")
 
 
 def _prepare(scenario: Scenario) -> list[Prepared]:

@@ -7,7 +7,8 @@ bug's exception, and an instance killed in the middle, since what it asked for m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clef_runtime.action_log.base import ActionLog, FlowRecords
@@ -34,19 +35,51 @@ def _call(
     history: History,
     kind: str,
     name: str,
-    call: Callable[[], T],
     data: Record,
-    answer: Callable[[T], Record] | None = None,
+    answer: Callable[[T], Record] | None,
+    function: Callable[..., T],
+    *arguments: Any,
 ) -> T:
-    """Makes the call and writes one event: `data`, and what `answer` makes of the result."""
-    began = history.now
+    """Calls `function(*arguments)` and writes one event: `data`, and what `answer` makes of the result."""
+    data["began"] = history.where.now
     try:
-        result = call()
+        result = function(*arguments)
     except BaseException as error:  # an instance that is killed must leave its trace as well
-        history.add(kind, name, _outcome_of(error), began=began, error=type(error).__name__, **data)
+        data["error"] = type(error).__name__
+        history.note(kind, name, _outcome_of(error), data)
         raise
-    history.add(kind, name, "ok", began=began, **(data | answer(result) if answer else data))
+    if answer is not None:
+        data.update(answer(result))
+    history.note(kind, name, "ok", data)
     return result
+
+
+def _is_new(new: bool) -> Record:
+    return {"new": new}
+
+
+def _is_won(won: bool) -> Record:
+    return {"won": won}
+
+
+def _counted(count: int) -> Record:
+    return {"count": count}
+
+
+def _seen(records: FlowRecords) -> Record:
+    return {"ids": tuple([completion.id for completion in records.completions])}
+
+
+def _claimed(claim: Claim) -> Record:
+    return {"firing": claim.firing, "state": claim.state, "owner": claim.owner, "fencing": claim.fencing}
+
+
+def _found(rows: list[Record]) -> Record:
+    return {"rows": list(rows)}
+
+
+def _ended(outcome: Outcome) -> Record:
+    return {"variant": outcome.variant, "output": outcome.output}
 
 
 class RecordedStorage:
@@ -60,7 +93,7 @@ class RecordedStorage:
 
     def put(self, relation: str, key: str, value: Record) -> None:
         data = {"op": "put", "relation": relation, "key": key, "value": value}
-        _call(self._history, "stored", self._urn, lambda: self._storage.put(relation, key, value), data)
+        _call(self._history, "stored", self._urn, data, None, self._storage.put, relation, key, value)
 
     def get(self, relation: str, key: str) -> Record | None:
         return self._storage.get(relation, key)
@@ -84,18 +117,12 @@ class RecordedStorage:
 
     def delete(self, relation: str, key: str) -> None:
         data = {"op": "delete", "relation": relation, "key": key, "value": None}
-        _call(self._history, "stored", self._urn, lambda: self._storage.delete(relation, key), data)
+        _call(self._history, "stored", self._urn, data, None, self._storage.delete, relation, key)
 
     def delete_many(self, relation: str, criteria: Criteria) -> int:
         data = {"op": "delete", "relation": relation, "key": None, "value": None, "criteria": dict(criteria)}
-        return _call(
-            self._history,
-            "stored",
-            self._urn,
-            lambda: self._storage.delete_many(relation, criteria),
-            data,
-            lambda count: {"count": count},
-        )
+        delete_many = self._storage.delete_many
+        return _call(self._history, "stored", self._urn, data, _counted, delete_many, relation, criteria)
 
     def stage(self, writes: Sequence[Write]) -> Staged:
         read, self._read = self._read, {}
@@ -114,34 +141,21 @@ class RecordedActionLog:
 
     def append(self, record: Completion | Invocation, along: Staged = ()) -> bool:
         name = "completion" if isinstance(record, Completion) else "invocation"
-        return _call(
-            self._history,
-            "appended",
-            name,
-            lambda: self._log.append(record, along),
-            {"record": record, "new": None, "along": len(along)},
-            lambda new: {"new": new},
-        )
+        data = {"record": record, "new": None, "along": len(along)}
+        return _call(self._history, "appended", name, data, _is_new, self._log.append, record, along)
 
     def get(self, flow: str, completion_id: str) -> Completion | None:
         return self._log.get(flow, completion_id)
 
     def load_flow(self, flow: str) -> FlowRecords:
-        return _call(
-            self._history,
-            "loaded",
-            flow,
-            lambda: self._log.load_flow(flow),
-            {},
-            lambda records: {"ids": tuple(completion.id for completion in records.completions)},
-        )
+        return _call(self._history, "loaded", flow, {}, _seen, self._log.load_flow, flow)
 
     def has_sync_edge(self, sync: str, matched_ids: Iterable[str], flow: str) -> bool:
         return self._log.has_sync_edge(sync, matched_ids, flow)
 
     def add_sync_edge(self, edge: SyncEdge) -> None:
         data = {"matched": edge.matched_ids, "invocations": edge.invocation_ids, "flow": edge.flow}
-        _call(self._history, "edge", edge.sync, lambda: self._log.add_sync_edge(edge), data)
+        _call(self._history, "edge", edge.sync, data, None, self._log.add_sync_edge, edge)
 
     def for_match(self, sync: str, matched_ids: Iterable[str], flow: str) -> SyncEdge | None:
         return self._log.for_match(sync, matched_ids, flow)
@@ -161,35 +175,19 @@ class RecordedGuard:
 
     def try_acquire(self, completion_ids: Iterable[str], sync: str) -> bool:
         matched = tuple(completion_ids)
-        return _call(
-            self._history,
-            "acquire",
-            sync,
-            lambda: self._guard.try_acquire(matched, sync),
-            {"matched": matched, "won": None},
-            lambda won: {"won": won},
-        )
+        data = {"matched": matched, "won": None}
+        return _call(self._history, "acquire", sync, data, _is_won, self._guard.try_acquire, matched, sync)
 
     def claim(self, firing: Firing, *, owner: str, lease_s: float) -> Claim:
-        offered = tuple(invocation.id for invocation in firing.invocations)
-        return _call(
-            self._history,
-            "claim",
-            firing.sync,
-            lambda: self._guard.claim(firing, owner=owner, lease_s=lease_s),
-            {"firing": firing, "state": None, "owner": owner, "fencing": None, "offered": offered},
-            lambda claim: {
-                "firing": claim.firing,
-                "state": claim.state,
-                "owner": claim.owner,
-                "fencing": claim.fencing,
-            },
-        )
+        offered = tuple([invocation.id for invocation in firing.invocations])
+        data = {"firing": firing, "state": None, "owner": owner, "fencing": None, "offered": offered}
+        claim = partial(self._guard.claim, owner=owner, lease_s=lease_s)
+        return _call(self._history, "claim", firing.sync, data, _claimed, claim, firing)
 
     def mark_fired(self, claim: Claim) -> None:
         firing = claim.firing
         data = {"firing_id": firing.id, "owner": claim.owner, "fencing": claim.fencing}
-        _call(self._history, "fired", firing.sync, lambda: self._guard.mark_fired(claim), data)
+        _call(self._history, "fired", firing.sync, data, None, self._guard.mark_fired, claim)
 
 
 class RecordedDispatcher:
@@ -201,7 +199,7 @@ class RecordedDispatcher:
 
     def send(self, invocations: Sequence[Invocation]) -> list[Completion]:
         data = {"invocations": tuple(invocations)}
-        return _call(self._history, "sent", self._name, lambda: self._dispatcher.send(invocations), data)
+        return _call(self._history, "sent", self._name, data, None, self._dispatcher.send, invocations)
 
 
 class RecordedPublisher:
@@ -212,7 +210,7 @@ class RecordedPublisher:
 
     def publish(self, completion: Completion) -> None:
         data = {"record": completion}
-        _call(self._history, "published", "completion", lambda: self._publisher.publish(completion), data)
+        _call(self._history, "published", "completion", data, None, self._publisher.publish, completion)
 
 
 class RecordedFacts:
@@ -222,24 +220,13 @@ class RecordedFacts:
         self._facts, self._history = facts, history
 
     def query(self, concept: str, criteria: Record) -> list[Record]:
-        return _call(
-            self._history,
-            "facts",
-            concept,
-            lambda: self._facts.query(concept, criteria),
-            {"criteria": dict(criteria), "rows": None},
-            lambda rows: {"rows": list(rows)},
-        )
+        data = {"criteria": dict(criteria), "rows": None}
+        return _call(self._history, "facts", concept, data, _found, self._facts.query, concept, criteria)
 
     def ask(self, concept: str, action: str, input: Record) -> Outcome:
-        return _call(
-            self._history,
-            "asked",
-            f"{concept}/{action}",
-            lambda: self._facts.ask(concept, action, input),
-            {"input": dict(input), "variant": None, "output": None},
-            lambda outcome: {"variant": outcome.variant, "output": outcome.output},
-        )
+        data = {"input": dict(input), "variant": None, "output": None}
+        name = f"{concept}/{action}"
+        return _call(self._history, "asked", name, data, _ended, self._facts.ask, concept, action, input)
 
 
 def recorded_catalogue(
@@ -278,23 +265,23 @@ def _recorded_action(
         invocation = tools.invocation
         if invocation is None:  # asked by a where: recorded as `asked`, and no invocation
             return timed(input, tools)
-        about: Mapping[str, Any] = {"invocation": invocation.id, "flow": invocation.flow}
-        history.add(
-            "started",
-            full_name,
-            sync=invocation.sync,
-            matched=invocation.matched_ids,
-            concept=urn,
-            action=name,
-            input=input,
-            **about,
-        )
+        about = {"invocation": invocation.id, "flow": invocation.flow}
+        started = {
+            "invocation": invocation.id,
+            "flow": invocation.flow,
+            "sync": invocation.sync,
+            "matched": invocation.matched_ids,
+            "concept": urn,
+            "action": name,
+            "input": input,
+        }
+        history.note("started", full_name, "ok", started)
         try:
             outcome = timed(input, tools)
         except BaseException as error:  # an instance that is killed must leave its trace as well
             history.add("returned", full_name, _outcome_of(error), variant=None, error=type(error).__name__, **about)
             raise
-        history.add("returned", full_name, variant=outcome.variant, output=outcome.output, **about)
+        history.note("returned", full_name, "ok", {**about, "variant": outcome.variant, "output": outcome.output})
         return outcome
 
     return run

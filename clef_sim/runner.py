@@ -7,6 +7,7 @@ import shlex
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -198,11 +199,10 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[RunResult]:
     if workers == 1 or len(jobs) <= 1:
         yield from map(run_job, jobs)
         return
-    pool = ProcessPoolExecutor(
-        min(workers, len(jobs)), mp_context=get_context("spawn"), initializer=_leave_keyboard_alone
-    )
+    pool = ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn"))
     try:
-        futures: list[Future[RunResult]] = [pool.submit(run_job, job) for job in jobs]
+        with _deaf_children():
+            futures: list[Future[RunResult]] = [pool.submit(run_job, job) for job in jobs]
         for future in as_completed(futures):
             yield future.result()
     except BaseException:
@@ -216,9 +216,15 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[RunResult]:
     pool.shutdown()
 
 
-def _leave_keyboard_alone() -> None:
-    """Ctrl-C reaches every process of the terminal; the parent alone acts on it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started inside do not hear Ctrl-C, which reaches all of a terminal: the parent alone acts on it.
+    They take it over at their start, so that none is caught while it still imports."""
+    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, heard)
 
 
 class Replayed(msgspec.Struct, frozen=True):

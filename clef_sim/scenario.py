@@ -6,18 +6,17 @@ file, line and column; nothing of a wrong file is run.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from clef_runtime.deploy.document import read_document
 from clef_runtime.errors import BadInput, ClefError
-from clef_runtime.language.findings import did_you_mean
 from clef_runtime.model import Record
+from clef_sim.scenario_words import explain, not_finite
 
 _Positive: TypeAlias = Annotated[float, Meta(gt=0)]
 _NotNegative: TypeAlias = Annotated[float, Meta(ge=0)]
@@ -241,13 +240,13 @@ class HandlerTime(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A scenario file as read.
 
-    `requests`: the module whose `REQUESTS` the clients send. `topologies`: templates or manifest files. `settings`: manifest overrides, `guard.protocol: once`.
+    `requests`: the module whose `REQUESTS` the clients send. `topologies`: templates or manifest files.
+    `settings`: manifest overrides, `guard.protocol: once`.
     `expect`: a verdict for all checkers, or by checker's name (the others must be valid).
     `targets`: `eager_chain_ms_p95: 500`, checked as `latency`. `settle_s`: virtual seconds in which
     everything must come to rest once the faults have stopped.
     """
 
-    name: str = ""
     shows: _Name
     app: _Name
     requests: _Name
@@ -262,75 +261,32 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     settle_s: _Positive = 900.0
     file: str = ""
 
+    @property
+    def name(self) -> str:
+        """The file's name, without its suffix."""
+        return Path(self.file).stem
+
 
 SUFFIX = ".yaml"
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Reads one scenario file.
+    """Reads one scenario file; its name is the file's.
 
     Raises:
         BadInput: cannot be read, is not YAML, or does not fit; with file, line, column and what is allowed.
     """
     document = read_document(path, what="scenario")
-    record = dict(document.record)
-    if "file" in record:
-        record.pop("file")
-        raise BadInput(f"{path}: file: no such key `file`; a scenario's file is known")
+    wrong = not_finite(document)
+    if wrong:
+        raise BadInput(wrong)
     try:
-        found = msgspec.convert(record, Scenario)
+        if "file" in document.record:
+            raise msgspec.ValidationError("Object contains unknown field `file`")
+        found = msgspec.convert(document.record, Scenario)
     except msgspec.ValidationError as error:
-        raise BadInput(_explain(path, document.places, record, str(error))) from error
-    return msgspec.structs.replace(found, name=found.name or path.stem, file=str(path))
-
-
-_AT = re.compile(r"^(?P<words>.*?)(?: - at `\$?(?P<path>[^`]*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>[^`]+)`")
-
-
-def _explain(path: Path, places: Mapping[tuple[str, ...], tuple[int, int]], record: Record, message: str) -> str:
-    found = _AT.match(message)
-    assert found is not None
-    words = found["words"]
-    steps = tuple(re.findall(r"[^.\[\]]+", found["path"] or ""))
-    unknown = _UNKNOWN.search(words)
-    if unknown:
-        steps = (*steps, unknown["name"])
-        known = _fields_at(steps[:-1], record)
-        words = f"no such key `{unknown['name']}`{did_you_mean(unknown['name'], known)}; allowed: {', '.join(known)}"
-    place = next((places[steps[:n]] for n in range(len(steps), 0, -1) if steps[:n] in places), None)
-    at = f"{path}:{place[0]}:{place[1]}" if place else str(path)
-    value = _value_at(steps, record)
-    shown = f" (={value!r})" if value is not None and not unknown and not isinstance(value, dict | list) else ""
-    return f"{at}: {'.'.join(steps) or 'scenario'}{shown}: {words}"
-
-
-def _value_at(steps: Iterable[str], value: Any) -> Any:
-    for step in steps:
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list) and step.isdecimal() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
-
-
-def _fields_at(steps: tuple[str, ...], record: Record) -> list[str]:
-    """The keys that may stand at a place, for a word about an unknown one."""
-    kinds: dict[str, type[msgspec.Struct]] = {"variants": Variant, "handler": HandlerTime, "client": Client}
-    if not steps:
-        struct: type[msgspec.Struct] = Scenario
-    elif steps[-1] == "client":
-        struct = Client
-    elif steps[0] in ("workload", "faults"):
-        kind = (_value_at(steps, record) or {}).get("kind")
-        union = Workload if steps[0] == "workload" else FaultSpec
-        struct = next((each for each in union.__args__ if each.__struct_config__.tag == kind), Load)
-        return ["kind", *(field.encode_name for field in msgspec.structs.fields(struct))]
-    else:
-        struct = kinds.get(steps[0], Scenario)
-    return [field.encode_name for field in msgspec.structs.fields(struct) if field.name != "file"]
+        raise BadInput(explain(document, Scenario, str(error))) from error
+    return msgspec.structs.replace(found, file=str(path))
 
 
 def find_scenarios(paths: Iterable[Path]) -> list[Scenario]:
@@ -343,7 +299,7 @@ def find_scenarios(paths: Iterable[Path]) -> list[Scenario]:
     files: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            inside = sorted(each for each in path.rglob(f"*{SUFFIX}") if ".deploy" not in each.suffixes)
+            inside = sorted((each for each in path.rglob(f"*{SUFFIX}") if ".deploy" not in each.suffixes), key=_natural)
             if not inside:
                 raise BadInput(f"path(={str(path)!r}) holds no scenario (*{SUFFIX})")
             files.update(dict.fromkeys(inside))

@@ -7,15 +7,14 @@ wired by the same code. `Ports` lets whoever runs it wrap each port on its way.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
-
-import httpx
+from typing import Any
 
 from clef_runtime.action_log.base import ActionLog
 from clef_runtime.action_log.memory import MemoryActionLog
 from clef_runtime.app import App
 from clef_runtime.concept import Catalogue
 from clef_runtime.context import Clock, Ids
+from clef_runtime.deploy.clients import Clients
 from clef_runtime.deploy.manifest import Manifest
 from clef_runtime.deploy.names import Names
 from clef_runtime.engine.availability import WhereAvailable
@@ -35,25 +34,6 @@ from clef_runtime.serverless.engine_service import EngineService
 from clef_runtime.serverless.roles import ConceptFunction, Embedded, Onward, ToEngine, ToQueue
 from clef_runtime.storage.base import Storage
 from clef_runtime.transport.base import Dispatcher, Publisher
-
-
-class Clients(Protocol):
-    """What answers this instance's SDK calls."""
-
-    def dynamodb(self) -> Any: ...
-
-    def sqs(self) -> Any: ...
-
-    def http(self) -> httpx.Client: ...
-
-    def queue_url(self, queue: str) -> str:
-        """The URL of a queue by its name."""
-
-    def function_url(self, function: str) -> str:
-        """Where a function is reached over HTTP, by its name."""
-
-    def engine_url(self) -> str:
-        """Where option A's engine is reached."""
 
 
 class Ports:
@@ -203,6 +183,11 @@ class Wiring:
             if self.manifest.storage.layout == "single":
                 return DynamoDBStorage(client, concept=name, clock=self.clock, table=self.names.storage_table)
             return DynamoDBStorage(client, concept=name, clock=self.clock, prefix=self.names.table_prefix)
+        if kind == "firestore":
+            from clef_runtime.storage.firestore import FirestoreStorage
+
+            root = self.names.storage_table
+            return FirestoreStorage(self._firestore(), root=root, concept=name, clock=self.clock)
         raise self._not_here("storage", kind)
 
     def log(self) -> ActionLog | None:
@@ -228,6 +213,10 @@ class Wiring:
                 consistent_reads=settings.consistent_reads,
                 ttl_s=settings.ttl_s,
             )
+        if settings.kind == "firestore":
+            from clef_runtime.action_log.firestore import FirestoreActionLog
+
+            return FirestoreActionLog(self._firestore(), self.names.log_table, self.clock, ttl_s=settings.ttl_s)
         raise self._not_here("action_log", settings.kind)
 
     def guard(self) -> FiringGuard | None:
@@ -241,6 +230,12 @@ class Wiring:
 
             return self.ports.guard(
                 DynamoDBFiringGuard(self._dynamodb(), self.names.guard_table, self.clock, ttl_s=settings.ttl_s)
+            )
+        if settings.kind == "firestore":
+            from clef_runtime.guard.firestore import FirestoreFiringGuard
+
+            return self.ports.guard(
+                FirestoreFiringGuard(self._firestore(), self.names.guard_table, self.clock, ttl_s=settings.ttl_s)
             )
         raise self._not_here("guard", settings.kind)
 
@@ -264,6 +259,14 @@ class Wiring:
                 return self.clients.function_url(self.names.function(concept))
 
             return self.ports.dispatcher(HttpDispatcher(self.clients.http(), function_url_of, self.clock))
+        if settings.kind == "pubsub":
+            from clef_runtime.transport.pubsub import PubSubDispatcher
+
+            def topic_of(concept: str) -> str:
+                return self.clients.topic(self.names.queue(concept))
+
+            publisher = self.clients.pubsub_publisher()
+            return self.ports.dispatcher(PubSubDispatcher(publisher, topic_of, self.clock, fifo=settings.fifo))
         raise self._not_here("transport", settings.kind)
 
     def publisher(self) -> Publisher:
@@ -274,10 +277,20 @@ class Wiring:
 
             url = self.clients.queue_url(self.names.completion_queue)
             return self.ports.publisher(SqsPublisher(self.clients.sqs(), url, self.clock, fifo=settings.fifo))
+        if settings.kind == "pubsub":
+            from clef_runtime.transport.pubsub import PubSubPublisher
+
+            topic = self.clients.topic(self.names.completion_queue)
+            return self.ports.publisher(
+                PubSubPublisher(self.clients.pubsub_publisher(), topic, self.clock, fifo=settings.fifo)
+            )
         raise self._not_here("transport", settings.kind)
 
     def _dynamodb(self) -> Any:
         return self._pool.get(("dynamodb",), self.clients.dynamodb)
+
+    def _firestore(self) -> Any:
+        return self._pool.get(("firestore",), self.clients.firestore)
 
     def _not_here(self, port: str, kind: str) -> BadInput:
         return BadInput(f"{self.manifest.file}: {port}.kind(={kind!r}) has no adapter in this version")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from clef_runtime.language.clef_form import words
-from clef_runtime.language.compiled import Call, CompiledSync, Filter, Lit, Query
+from clef_runtime.language.compiled import Call, CompiledSync, Filter, Lit, Query, Variable
 from clef_runtime.language.findings import Finding, Severity, did_you_mean, unknown_function
 from clef_runtime.language.functions import ARITY, BUILTINS, OPERATORS, UNLIMITED, UNREADABLE
 from clef_runtime.language.places import line_starts, line_text, place
@@ -114,6 +114,9 @@ def check_sync(sync: CompiledSync, text: str, catalogue: Mapping[str, set[str]] 
         if name != "unreadable":
             message = f"nothing binds `?{name}`; it will be null"
             yield where.finding(where.find(f"?{name}", after="then {"), "warning", "unbound", message)
+    if _uses(sync, "_") > 1:
+        message = "`?_` is a variable: all its places must hold one value; `_` alone fits whatever stands there"
+        yield where.finding(where.find("?_", after="when {"), "warning", "underscore", message)
     if not sync.then:
         message = f"`then` of sync {sync.name} invokes nothing"
         yield where.finding(where.find("then {"), "warning", "empty", message)
@@ -123,6 +126,12 @@ def check_sync(sync: CompiledSync, text: str, catalogue: Mapping[str, set[str]] 
     if catalogue is not None:
         known = {concept_urn(name): actions for name, actions in catalogue.items()}
         yield from _unknown(sync, where, known)
+
+
+def _uses(sync: CompiledSync, name: str) -> int:
+    """In how many places of *when* a variable stands."""
+    fields = (field for pattern in sync.when for field in (*pattern.input_fields, *pattern.output_fields))
+    return sum(isinstance(field.match, Variable) and field.match.name == name for field in fields)
 
 
 def _unknown(sync: CompiledSync, where: _Text, known: Mapping[str, set[str]]) -> Iterator[Finding]:

@@ -1,6 +1,6 @@
 """Option A's engine as an ASGI application, and a server of it: `python -m clef_runtime.serverless.engine_server`.
 
-It reads the environment as `aws_entry` does, and `CLEF_HOST` (127.0.0.1 unless set) and `CLEF_PORT` (8080).
+It reads the environment as `entry` says, and `CLEF_HOST` (127.0.0.1 unless set) and `CLEF_PORT` (8080).
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def main() -> None:
     """Serves the engine that the environment describes."""
     import uvicorn
 
-    from clef_runtime.serverless.aws_entry import wired
+    from clef_runtime.serverless.entry import wired
 
     _, wiring = wired(os.environ)
     port = os.environ.get("CLEF_PORT", "8080")

@@ -30,6 +30,4 @@ class EngineService:
         completions = [completion_from(each) for each in request.body["completions"]]
         if not completions:
             raise BadInput("completions must not be empty")
-        return HttpResponse(
-            200, {"completions": [to_wire(each) for each in self._engine.evaluate(completions)]}
-        )
+        return HttpResponse(200, {"completions": [to_wire(each) for each in self._engine.evaluate(completions)]})

@@ -8,26 +8,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
-
-from clef_runtime.errors import BadInput, TooLarge
+from clef_runtime.errors import BadInput
 from clef_runtime.model import Record
+from clef_runtime.serverless.http_body import decode_body, encode_answer, joined
 from clef_runtime.web import HttpRequest, HttpResponse
 
 BODY_BYTES = 6 * 1024 * 1024
 """Lambda's limit for the event and for the answer of a synchronous call: docs.aws.amazon.com, Lambda quotas."""
-
-_JSON = "application/json"
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
-
-
-DEPTH_MAX = 100
-"""How deep a body may be nested: comparing values recurses, and nobody nests so deep but to break it."""
 
 
 def is_http(event: Mapping[str, Any]) -> bool:
@@ -69,7 +60,7 @@ def _v1(event: Mapping[str, Any]) -> tuple[str, str, dict[str, str], dict[str, s
         event["httpMethod"],
         event.get("path", "/"),
         query or dict(event.get("queryStringParameters") or {}),
-        _joined((name, value) for name, values in headers.items() for value in values),
+        joined((name, value) for name, values in headers.items() for value in values),
     )
 
 
@@ -81,16 +72,7 @@ def _v2(event: Mapping[str, Any]) -> tuple[str, str, dict[str, str], dict[str, s
         path = path[len(stage) + 1 :]  # a named stage stands before the path, in this format alone
     headers = [*(event.get("headers") or {}).items(), *(("cookie", each) for each in event.get("cookies") or ())]
     query = dict(parse_qsl(event.get("rawQueryString", ""), keep_blank_values=True))
-    return context["http"]["method"], path, query, _joined(headers)
-
-
-def _joined(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    joined: dict[str, str] = {}
-    for name, value in headers:
-        lower = name.lower()
-        separator = "; " if lower == "cookie" else ", "
-        joined[lower] = f"{joined[lower]}{separator}{value}" if lower in joined else str(value)
-    return joined
+    return context["http"]["method"], path, query, joined(headers)
 
 
 def _body(event: Mapping[str, Any]) -> Any:
@@ -98,30 +80,7 @@ def _body(event: Mapping[str, Any]) -> Any:
     if not text:
         return None
     raw = _unpacked(text) if event.get("isBase64Encoded") else text.encode()
-    if len(raw) > BODY_BYTES:
-        raise TooLarge(f"body of {len(raw)} bytes must be <= {BODY_BYTES}")
-    try:
-        body = _decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(f"body is not JSON: {error}") from error
-    if raw.count(b"[") + raw.count(b"{") > DEPTH_MAX and _is_deeper(body, DEPTH_MAX):
-        raise BadInput(f"body is nested more than {DEPTH_MAX} deep")
-    return body
-
-
-def _is_deeper(value: Any, most: int) -> bool:
-    """Whether lists and records stand more than `most` deep in one another; level by level, without recursion."""
-    level = [value]
-    for _ in range(most):
-        level = [
-            inner
-            for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
-        ]
-        if not level:
-            return False
-    return any(isinstance(each, dict | list) for each in level)
+    return decode_body(raw, BODY_BYTES)
 
 
 def _unpacked(text: str) -> bytes:
@@ -138,16 +97,7 @@ def answer_to(event: Mapping[str, Any], response: HttpResponse) -> Record:
     Raises:
         TooLarge: the body has more than `BODY_BYTES`; the gateway would answer 502 without a word.
     """
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    if isinstance(response.body, str) and headers.get("content-type", _JSON) != _JSON:
-        body = response.body
-    else:
-        body = "" if response.body is None else _encode(response.body).decode()
-        if body:
-            headers["content-type"] = _JSON
-    size = len(body.encode())
-    if size > BODY_BYTES:
-        raise TooLarge(f"the answer's body of {size} bytes must be <= {BODY_BYTES}")
+    body, headers = encode_answer(response, BODY_BYTES)
     cookies = [headers.pop("set-cookie")] if "set-cookie" in headers and _is_v2(event) else []
     answer = {"statusCode": response.status, "headers": headers, "body": body, "isBase64Encoded": False}
     return {**answer, "cookies": cookies} if cookies else answer

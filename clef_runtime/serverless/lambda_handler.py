@@ -3,8 +3,7 @@
 | event | goes to | answer |
 | --- | --- | --- |
 | SQS records | `service.batch` | the messages that failed, which come again |
-| HTTP, `POST /_clef/invoke` with `{"invocations": [..]}` | `service.invoke` | 200 `{"completions": [..]}` |
-| HTTP, anything else | `service.request` | what the service answers |
+| HTTP | see `http_service` | what the service answers |
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from clef_runtime.errors import BadInput, ClefError
-from clef_runtime.model import Invocation, Record, invocation_from, to_wire
+from clef_runtime.errors import BadInput
+from clef_runtime.model import Record
 from clef_runtime.serverless.cold_start import create_module_initializer
 from clef_runtime.serverless.http_event import answer_to, is_http, request_id_of, request_of
-from clef_runtime.serverless.service import FunctionService, error_response
-from clef_runtime.web import HttpRequest, HttpResponse
-
-INVOKE_PATH = "/_clef/invoke"
+from clef_runtime.serverless.http_service import answered, serve
+from clef_runtime.serverless.service import FunctionService
+from clef_runtime.transport.batches import to_repeat
+from clef_runtime.web import HttpResponse
 
 Handler: TypeAlias = Callable[[Mapping[str, Any], Any], Record]
 
@@ -55,29 +54,11 @@ def make_lazy_handler(build: Callable[[], FunctionService], *, partial_batch_res
 
 
 def _http(event: Mapping[str, Any], service: Callable[[], FunctionService], aws_request_id: str) -> Record:
-    try:
+    def answer() -> HttpResponse:
         request = request_of(event)
-        response = _answer(request, request_id_of(event) or aws_request_id, service())
-        return answer_to(event, response)
-    except ClefError as error:
-        return answer_to(event, error_response(error))
-    except Exception as error:  # a bug: the caller gets its words, the log the traceback
-        _log.exception("request failed")
-        return answer_to(event, error_response(error))
+        return serve(service(), request, request_id_of(event) or aws_request_id)
 
-
-def _answer(request: HttpRequest, request_id: str, service: FunctionService) -> HttpResponse:
-    if (request.method, request.path) != ("POST", INVOKE_PATH):
-        return service.request(request, request_id)
-    completions = service.invoke(_invocations(request.body))
-    return HttpResponse(200, {"completions": [to_wire(completion) for completion in completions]})
-
-
-def _invocations(body: Any) -> list[Invocation]:
-    wanted = body.get("invocations") if isinstance(body, dict) else None
-    if not isinstance(wanted, list):
-        raise BadInput('body must be {"invocations": [..]}')
-    return [invocation_from(each) for each in wanted]
+    return answered(answer, lambda response: answer_to(event, response))
 
 
 def _is_sqs(event: Mapping[str, Any]) -> bool:
@@ -87,16 +68,10 @@ def _is_sqs(event: Mapping[str, Any]) -> bool:
 
 def _sqs(records: Sequence[Mapping[str, Any]], service: FunctionService, partial: bool) -> Record:
     ended = service.batch([record["body"] for record in records])
-    failed: list[str] = []
-    stopped: set[str] = set()
-    for record, error in zip(records, ended, strict=True):
-        # In a FIFO group nothing may overtake: what follows a failure comes again after it.
-        group = record.get("attributes", {}).get("MessageGroupId") if _is_fifo(record) else None
-        if error is None and group not in stopped:
-            continue
-        failed.append(record["messageId"])
-        if group is not None:
-            stopped.add(group)
+    # A standard queue's messages may carry a group too (fair queues); it means no order there.
+    groups = [record.get("attributes", {}).get("MessageGroupId") if _is_fifo(record) else None for record in records]
+    again = to_repeat(ended, groups)
+    failed = [record["messageId"] for record, bad in zip(records, again, strict=True) if bad]
     first = next((error for error in ended if error is not None), None)
     if first is not None:
         _log.info("%d of %d messages come again; the first failed with: %s", len(failed), len(records), first)
@@ -106,5 +81,4 @@ def _sqs(records: Sequence[Mapping[str, Any]], service: FunctionService, partial
 
 
 def _is_fifo(record: Mapping[str, Any]) -> bool:
-    """A standard queue's messages may carry a group too (fair queues); it means no order there."""
     return str(record.get("eventSourceARN", "")).endswith(".fifo")

@@ -101,9 +101,7 @@ class ConceptFunction:
         if request.method == "GET" and request.path.startswith(FLOW_PATH):
             return self._answer_later(request.path.removeprefix(FLOW_PATH))
         try:
-            opening = open_flow(
-                request, self._routes, request_id=request_id, timestamp=timestamp(self._clock)
-            )
+            opening = open_flow(request, self._routes, request_id=request_id, timestamp=timestamp(self._clock))
         except BadInput as error:
             return HttpResponse(404, {"errors": {"path": [str(error)]}})
         answer = self._onward.opened(self._receiver.run(opening))

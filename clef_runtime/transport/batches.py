@@ -1,11 +1,11 @@
-"""Messages in batches that fit into one call."""
+"""Messages in batches: those that fit into one call, and those of one that must come again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from clef_runtime.errors import TooLarge
+from clef_runtime.errors import ClefError, TooLarge
 
 T = TypeVar("T")
 
@@ -41,3 +41,15 @@ def _cut(messages: Sequence[T], sizes: Sequence[int], count_max: int, bytes_max:
         filled += bytes_
     if batch:
         yield batch
+
+
+def to_repeat(ended: Sequence[ClefError | None], groups: Sequence[str | None]) -> list[bool]:
+    """Which messages of a batch must be delivered again: those that failed and, since nothing may overtake in an
+    ordered group, what follows them there. A message without order has the group None."""
+    stopped: set[str] = set()
+    again: list[bool] = []
+    for group, error in zip(groups, ended, strict=True):
+        again.append(error is not None or group in stopped)
+        if again[-1] and group is not None:
+            stopped.add(group)
+    return again

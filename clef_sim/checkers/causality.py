@@ -81,7 +81,11 @@ def _started_after_its_causes(case: Case) -> Iterator[str]:
 
 
 def _seen_before(flow: FlowStory, completion: str, run: Run) -> bool:
-    """Whether a load had found it: the append's answer may come back later than what it wrote is read."""
+    """Whether a load had found it: the append's answer may come back later than what it wrote is read. An engine
+    that reads the whole log at its start may have found what had been written by an append without an answer."""
+    early_at = flow.completions[completion].early_at
+    if early_at is not None and early_at < run.event.at:
+        return True
     return any(turn.index < run.index and completion in turn.event.data["ids"] for turn in flow.loads)
 
 

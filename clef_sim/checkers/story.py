@@ -27,12 +27,14 @@ def key_of(sync: str | None, matched: Iterable[str]) -> Key:
 
 
 class Recorded(msgspec.Struct):
-    """A completion of the log. `index` is the earliest place in the history that shows it was there."""
+    """A completion of the log. `index` is the earliest place in the history that shows it was there, `at` its
+    time; it may have been there from `early_at` on, where the append got its answer late."""
 
     completion: Completion
     index: int
     at: float
     who: str
+    early_at: float | None
 
 
 class Sending(msgspec.Struct, frozen=True):
@@ -334,7 +336,10 @@ class Story:
     def _record(self, completion: Completion, index: int, event: Event) -> None:
         completions = self.flows[completion.flow].completions
         if completion.id not in completions:
-            recorded = completions[completion.id] = Recorded(completion, index, event.at, event.who)
+            unheard = self._unheard.get(event.who)
+            began = event.data.get("began", event.at)
+            early_at = began if unheard is not None and began <= unheard.at else None
+            recorded = completions[completion.id] = Recorded(completion, index, event.at, event.who, early_at)
             self.completed.setdefault(completion.parent or "", []).append(recorded)
 
     def _settle_the_unsure(self) -> None:

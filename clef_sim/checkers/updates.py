@@ -17,12 +17,12 @@ _Row: TypeAlias = tuple[str, str, str]
 
 
 class _History(msgspec.Struct):
-    """What happened to one row. `reads` and `commits` hold the version that was read; a commit makes the next."""
+    """What happened to one row. `reads` and `commits` hold the version that was read; each commit makes another."""
 
     reads: list[tuple[float, int, Run]] = []
     commits: list[tuple[int, Run]] = []
     deleted: bool = False
-    """Then its versions count from the start again, and say nothing."""
+    """Then it may be absent (version 0) more than once."""
 
 
 def undone(case: Case) -> Iterator[str]:
@@ -69,7 +69,7 @@ def _not_found_again(case: Case, history: _History) -> str:
     commits = sorted(history.commits, key=lambda each: _at(each[1]))
     for began, version, run in sorted(history.reads, key=lambda each: each[0]):
         earlier = [each for each in commits if _at(each[1]) <= began and each[1].invocation != run.invocation]
-        missed = next((each for of, each in earlier if of >= version), None)
+        missed = next((each for of, each in earlier if of == version), None)
         if missed is not None:
             return (
                 f"{_committed(case, missed)} changed it, and {case.words.invocation_id(run.invocation)} read it at"

@@ -11,6 +11,7 @@ import math
 import random
 from array import array
 from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
@@ -50,6 +51,10 @@ class Stream:
     def draw(self, sampler: Sampler) -> float:
         """One number: what `sampler` makes of a random generator, or what another source says instead."""
         raise NotImplementedError(f"{type(self).__name__}.draw")
+
+    def bound(self, sampler: Sampler) -> Callable[[], float]:
+        """`draw` of one sampler, for those who draw often."""
+        return partial(self.draw, sampler)
 
     def below(self, n: int) -> int:
         """An integer of 0..n-1; n in 1..2**53."""
@@ -122,6 +127,9 @@ class _SeededStream(Stream):
 
     def draw(self, sampler: Sampler) -> float:
         return sampler(self._random)
+
+    def bound(self, sampler: Sampler) -> Callable[[], float]:
+        return partial(sampler, self._random)
 
 
 class _RecordedStream(Stream):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush
 from math import inf
-from typing import Any, NoReturn, TypeVar, cast
+from typing import Any, NoReturn, cast
 
 import simpy
 from greenlet import getcurrent, greenlet
@@ -20,8 +20,6 @@ from clef_runtime.errors import BadInput, Indeterminate
 from clef_sim.kernel.events import Done, Later, Wake
 from clef_sim.kernel.instance import Instance
 from clef_sim.kernel.timers import Timer, Timers
-
-T = TypeVar("T")
 
 
 class Killed(BaseException):
@@ -47,20 +45,24 @@ class Died(Indeterminate):
 
 
 class Thread:
-    """One virtual thread. Made by `Kernel.spawn`."""
+    """One virtual thread. Made by `Kernel.spawn`.
+
+    Attributes:
+        halfway: in `Kernel.sleep_around`, once the function has been called: whether it returned, and what it
+            returned or raised; None before.
+    """
 
     __slots__ = (
-        "_act",
+        "_around",
         "_busy",
         "_done",
-        "_ended",
         "_function",
         "_greenlet",
-        "_half_s",
         "_kernel",
         "_switch",
         "_wake",
         "alive",
+        "halfway",
         "instance",
         "who",
     )
@@ -74,9 +76,8 @@ class Thread:
         self._greenlet: Any = None
         self._switch: Callable[[], Any] = self._start
         self._wake = Wake(self)
-        self._act: Callable[[], Any] = _nothing
-        self._ended: Any = None  # what `_act` returned, or the exception that it raised
-        self._half_s = 0.0
+        self._around: Any = None  # (seconds, function, argument) of `Kernel.sleep_around`
+        self.halfway: tuple[bool, Any] | None = None
         self._done: Done | None = None
         self._busy = False  # it is killing another thread, which runs meanwhile
 
@@ -142,14 +143,15 @@ class Thread:
             kernel.current, kernel.who = None, "world"
 
     def _halfway(self) -> None:
-        """Runs what `Kernel.sleep_around` was given, in the hub, and schedules the thread's own waking."""
+        """Calls what `Kernel.sleep_around` was given, in the hub, and schedules the thread's own waking."""
+        half_s, function, argument = self._around
         self._switch = self._greenlet.switch
         try:
-            self._ended = (True, self._act())
+            self.halfway = (True, function(argument))
         except Exception as error:
-            self._ended = (False, error)
+            self.halfway = (False, error)
         kernel = self._kernel
-        heappush(kernel.queue, (kernel.now + self._half_s, NORMAL, kernel.number(), self._wake))
+        heappush(kernel.queue, (kernel.now + half_s, NORMAL, kernel.number(), self._wake))
 
     def _resume_with(self, event: Event) -> None:
         """As `_resume`, for an event that may fail: the waiting thread gets the failure, not `Kernel.run`."""
@@ -189,7 +191,8 @@ class Thread:
         self.alive = False
         self._kernel.forget(self)
         self._function = None
-        self._switch = self._act = _nothing
+        self._switch = _nothing
+        self._around = self.halfway = None
         done = self._done
         if done is not None and done.callbacks:
             if ok:
@@ -275,21 +278,21 @@ class Kernel:
         heappush(self.queue, (self.now + seconds, NORMAL, self.number(), thread._wake))
         self._to_hub()
 
-    def sleep_around(self, half_s: float, act: Callable[[], T]) -> T:
-        """Sleeps `half_s`, calls `act` at that instant, sleeps `half_s` again; returns what it returned, or raises
-        what it raised. As three calls, at less cost: `act` runs outside of the thread's stack, so that it must
-        neither sleep nor wait."""
+    def sleep_around(self, half_s: float, function: Callable[[Any], Any], argument: Any) -> tuple[bool, Any]:
+        """Sleeps `half_s`, calls `function(argument)`, sleeps `half_s` again. As three calls, for less: the
+        function runs in the hub, where it must neither sleep nor wait.
+
+        Returns:
+            (True, what it returned) or (False, the exception that it raised).
+        """
         thread = self.current
         if thread is None or not thread.alive or not half_s >= 0.0:
             self._refuse(thread, half_s)
-        thread._act, thread._half_s, thread._switch = act, half_s, thread._halfway
+        thread.halfway = None
+        thread._around, thread._switch = (half_s, function, argument), thread._halfway
         heappush(self.queue, (self.now + half_s, NORMAL, self.number(), thread._wake))
         self._to_hub()
-        good, ended = thread._ended
-        thread._ended = None
-        if good:
-            return cast(T, ended)
-        raise cast(Exception, ended)
+        return cast(tuple[bool, Any], thread.halfway)
 
     def wait(self, event: Event) -> Any:
         """Suspends the current virtual thread until `event`; returns its value, or raises its failure."""

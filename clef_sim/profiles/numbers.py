@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from random import Random
 from statistics import NormalDist
 from typing import Literal, TypeAlias
@@ -87,6 +88,7 @@ def _table(quantile: Callable[[float], float], size: int) -> tuple[float, ...]:
     return tuple(round(quantile((i + 0.5) / size), 6) for i in range(size))
 
 
+@lru_cache(maxsize=256)  # a table takes milliseconds to make, and every world wants the same ones
 def sampler(distribution: Distribution) -> Callable[[Random], float]:
     """Draws milliseconds from `distribution`."""
     table = distribution.table()

@@ -100,30 +100,44 @@ def check_names(what: str, given: Iterable[str], required: tuple[str, ...], opti
 
 
 def operation(
-    name: str, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+    name: str, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = (), blocks: bool = False
 ) -> Callable[[Callable[[Service, Request], Answer]], Callable[..., Answer]]:
     """Makes a client method of a function of one request.
 
     The method raises `Unmodelled` for parameters that are not listed, botocore's `ParamValidationError` for
-    missing ones, and its `ClientError` (code and message as the service's) for every `Refusal`.
+    missing ones, and its `ClientError` (code and message as the service's) for every `Refusal`. It has an
+    attribute `direct`, the same as a function of service and request, unless it `blocks`: unless it may wait
+    for virtual time to pass.
     """
     modelled, needed = frozenset({*required, *optional}), frozenset(required)
 
     def make(function: Callable[[Service, Request], Answer]) -> Callable[..., Answer]:
-        def call(self: Service, **request: Any) -> Answer:
-            if not request.keys() <= modelled:
-                refuse_unmodelled(name, request.keys() - modelled, modelled)
+        fitting: set[tuple[str, ...]] = set()  # the parameters of requests that were checked before
+
+        def direct(self: Service, request: Request) -> Answer:
             try:
-                if not needed <= request.keys():
-                    missing = next(parameter for parameter in required if parameter not in request)
-                    raise Malformed(f'Missing required parameter in input: "{missing}"')
+                if tuple(request) not in fitting:
+                    check(request)
                 return function(self, request)
             except Refusal as refusal:
                 raise client_error(refusal, name) from None
             except Malformed as error:
                 raise ParamValidationError(report=str(error)) from None
 
+        def check(request: Request) -> None:
+            if not request.keys() <= modelled:
+                refuse_unmodelled(name, request.keys() - modelled, modelled)
+            if not needed <= request.keys():
+                missing = next(parameter for parameter in required if parameter not in request)
+                raise Malformed(f'Missing required parameter in input: "{missing}"')
+            fitting.add(tuple(request))
+
+        def call(self: Service, **request: Any) -> Answer:
+            return direct(self, request)
+
         call.__name__, call.__doc__ = function.__name__, function.__doc__
+        if not blocks:
+            call.direct = direct  # type: ignore[attr-defined]  # read by the network
         return call
 
     return make

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from contract_backends import model_services, prefixed_tables_backend, single_table_backend
+from contract_stores import AVAILABLE, Stores, redis_backend, sql_backend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,13 +47,15 @@ writes = st.lists(st.tuples(keys, st.one_of(st.none(), rows)), min_size=4, max_s
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(writes, questions, st.one_of(st.none(), criteria))
 def test_storages_agree_on_every_question(
-    writes: list[tuple[str, Any]], question: dict[str, Any], removed: dict[str, Any] | None
+    stores: Stores, writes: list[tuple[str, Any]], question: dict[str, Any], removed: dict[str, Any] | None
 ) -> None:
-    storages = [
+    storages: list[Any] = [
         MemoryStorage(),
         Staging(MemoryStorage()),
         single_table_backend(SERVICES).storage,
         prefixed_tables_backend(SERVICES).storage,
+        *(sql_backend(stores[name]).storage for name in ("sqlite", "postgres") if name in AVAILABLE),
+        *(redis_backend(stores[name]).storage for name in ("fakeredis", "redis") if name in AVAILABLE),
     ]
     answers = []
     for storage in storages:

@@ -20,13 +20,23 @@ def test_template_numbers_path_query_body_and_token() -> None:
 
 @pytest.mark.parametrize("name", ["conduit", "orders", "fanout"])
 def test_requests_names_are_unique_and_weights_are_not_negative(name: str) -> None:
-    templates = load_requests(name).templates
+    templates = load_requests(f"scenarios.requests.{name}").templates
     assert len({template.name for template in templates}) == len(templates)
     assert all(template.weight >= 0 for template in templates)
 
 
-def test_requests_unknown_names_are_refused_with_those_there_are() -> None:
-    with pytest.raises(BadInput, match=r"conduit.*fanout.*orders"):
-        load_requests("scenarios.requests.nonsense")
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("scenarios.requests.nonsense", "does not import: ModuleNotFoundError"),
+        ("scenarios.apps.orders", "must define `REQUESTS = RequestSet"),
+    ],
+)
+def test_requests_of_a_module_that_has_none_are_refused(module: str, words: str) -> None:
+    with pytest.raises(BadInput, match=words):
+        load_requests(module)
+
+
+def test_requests_of_an_unknown_name_are_refused_with_those_there_are() -> None:
     with pytest.raises(BadInput, match="list_articles"):
         load_requests("scenarios.requests.conduit").template("nonsense")

@@ -67,9 +67,10 @@ def test_head_keeps_annotations_and_purpose(everything: CompiledSync) -> None:
     assert one(head="[eventual] [my-own]").annotations == ("eventual", "my-own")
     assert one(head="[eventual]").eventual
     second = load_paths([CASES / "every_construct.sync"])[1]
-    assert second.purpose == (
+    assert second.purpose_text == (
         'Prose of any kind: it\'s "quoted", (bracketed) {and nested} — see https://example.org/#top'
     )
+    assert second.purpose == "Prose of any kind : it s quoted , ( bracketed ) { and nested } see https :"
 
 
 def test_invariant_is_kept_as_text(everything: CompiledSync) -> None:
@@ -194,9 +195,14 @@ def test_conditions_join_by_their_kind(everything: CompiledSync) -> None:
         ("(?a or ?b) and ?c", Call("and", (Call("or", (Var("a"), Var("b"))), Var("c")))),
         ("?a + 1 * 2 - 3", Call("-", (Call("+", (Var("a"), Call("*", (Lit(1), Lit(2))))), Lit(3)))),
         ("?a in ['x', ?b]", Call("in", (Var("a"), ListOf((Lit("x"), Var("b")))))),
+        ("?a not in ?b", Call("not", (Call("in", (Var("a"), Var("b"))),))),
+        ("?a not contains 'x'", Call("not", (Call("contains", (Var("a"), Lit("x"))),))),
+        ("?a is null", Call("==", (Var("a"), Lit(None)))),
+        ("?a + 1 is not none", Call("not", (Call("==", (Call("+", (Var("a"), Lit(1))), Lit(None))),))),
         ("contains(?a, ?b)", Call("contains", (Var("a"), Var("b")))),
         ("?a = none", Call("==", (Var("a"), Lit(None)))),
         ("?a = done", Call("==", (Var("a"), Lit("done")))),
+        ("?a[-1]", Call("at", (Var("a"), Lit(-1)))),
         ("?a[?i] = true", Call("==", (Call("at", (Var("a"), Var("i"))), Lit(True)))),
         ("first(?a).b", Call("at", (Call("first", (Var("a"),)), Lit("b")))),
         ("if(?a, 1, 2)", Call("if", (Var("a"), Lit(1), Lit(2)))),

@@ -71,6 +71,7 @@ class SQS(Account):
             "VisibilityTimeout",
             "WaitTimeSeconds",
         ),
+        blocks=True,
     )
     def receive_message(self, request: Request) -> Answer:
         """Up to ten deliveries; waits up to `WaitTimeSeconds` for the first."""

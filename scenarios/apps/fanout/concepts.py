@@ -103,6 +103,8 @@ def send(input: Record, tools: Tools) -> Outcome:
     number, email = tools.ids.new(), input["email"]
     if not (_is_text(email) and "@" in email):
         return _invalid("not an address")
+    if email.startswith("@"):
+        raise ValueError(f"no local part in {email!r}")  # as a mail server's client does
     bounced = email.startswith("bounce")
     row = {"email": email, "subject": input["subject"], "bounced": bounced, "at": timestamp(tools.clock)}
     tools.storage.put("mail", number, {**row, "campaign": input.get("campaign")})
