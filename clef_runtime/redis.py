@@ -9,6 +9,8 @@ from clef_runtime.context import Clock
 from clef_runtime.errors import BadInput, ClefError, Conflict, Indeterminate, Refused, Throttled, TooLarge
 from clef_runtime.retry import Caller, Retry
 
+_CONNECT_S, _ANSWER_S = 1.0, 5.0
+
 _LATER = frozenset(
     # Refused before anything was done, and over when memory is freed or a server is loaded, found or has taken over.
     ("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN")
@@ -57,26 +59,35 @@ class Commands:
         return answer
 
 
-def client_config() -> dict[str, Any]:
-    """What to give to `redis.Redis`: no retries by the SDK (the runtime does them, on its Clock), text decoded,
-    time-outs in seconds as `aws.client_config` has them."""
+def client(url: str) -> Any:
+    """A redis-py client for `redis://..` or `rediss://..`: without retries by the SDK (the runtime does them, on its
+    Clock), text decoded, time-outs as the AWS clients have them.
+
+    Raises:
+        BadInput: no such URL.
+    """
+    from redis import Redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry as SdkRetry
 
-    return {
-        "retry": SdkRetry(NoBackoff(), 0),
-        "decode_responses": True,
-        "socket_connect_timeout": 1.0,
-        "socket_timeout": 5.0,
-        "socket_keepalive": True,
-    }
+    try:
+        return Redis.from_url(
+            url,
+            retry=SdkRetry(NoBackoff(), 0),
+            decode_responses=True,
+            socket_connect_timeout=_CONNECT_S,
+            socket_timeout=_ANSWER_S,
+            socket_keepalive=True,
+        )
+    except ValueError as error:
+        raise BadInput(f"Redis URL: {error}; give redis://<host>:<port>/<database>") from error
 
 
 def redis_commands(client: Any, clock: Clock, retry: Retry = Retry()) -> Commands:  # noqa: B008 - frozen
     """Commands over redis-py's client.
 
     Args:
-        client: made with `client_config()`.
+        client: made by `client(url)`.
     """
     from redis.exceptions import RedisError
 

@@ -41,7 +41,7 @@ _INSERT: dict[str, Callable[[sa.Table], Any]] = {"postgresql": postgresql.insert
 # ---- engine
 
 
-def engine(url: str) -> sa.Engine:
+def engine(url: str | sa.URL) -> sa.Engine:
     """An engine for `postgresql://..`, `postgres://..` or `sqlite:///<file>`.
 
     PostgreSQL's own time limits are its role's: `ALTER ROLE <app> SET statement_timeout = '5s'`; here are only those
@@ -61,13 +61,21 @@ def engine(url: str) -> sa.Engine:
             "tcp_user_timeout": int(_ANSWER_S * 1000),
             "prepare_threshold": None,  # poolers that share connections know nothing of prepared statements
         }
-        return sa.create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args=arguments)
+        made = sa.create_engine(parsed.set(drivername="postgresql+psycopg"), connect_args=arguments)
+        event.listen(made, "handle_error", _notice_shutdown)
+        return made
     if backend == "sqlite":
         made = sa.create_engine(parsed, connect_args={"timeout": _ANSWER_S})
         event.listen(made, "connect", _prepare_sqlite)
         event.listen(made, "begin", _begin_sqlite)
         return made
     raise BadInput(f"database URL of {parsed.drivername!r}: must be postgresql or sqlite")
+
+
+def _notice_shutdown(context: sa.engine.ExceptionContext) -> None:
+    """A server that shuts down says so before it closes the connection, and has closed the others in the pool too."""
+    if str(getattr(context.original_exception, "sqlstate", None)).startswith("57P"):
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: Any) -> None:

@@ -60,9 +60,7 @@ class QueueFaults:
                     self._sqs.start_message_move_task(SourceArn=dead)
                     self._struck(armed, name, messages=count)
 
-    def _duplicating(
-        self, faults: Sequence[tuple[Armed, float]], queue: str
-    ) -> Callable[[Received], float | None]:
+    def _duplicating(self, faults: Sequence[tuple[Armed, float]], queue: str) -> Callable[[Received], float | None]:
         doubled: set[str] = set()  # a copy has its message's id
 
         def duplicate(received: Received) -> float | None:

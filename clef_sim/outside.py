@@ -68,6 +68,8 @@ class Outside:
         return status
 
     def _attempt(self, name: str, flow: str, event: dict[str, Any], timeout_s: float, attempt: int) -> int:
+        context = {**event["requestContext"], "requestId": f"{event['requestContext']['requestId']}.{attempt}"}
+        event = {**event, "requestContext": context}  # a gateway has another id for each try
         half_s = self._draw(self._sample) * 0.0005
         self._kernel.sleep(half_s)
         self._history.add("request", name, flow=flow, attempt=attempt)

@@ -162,7 +162,7 @@ def _keep(job: Job, log: DecisionLog, result: RunResult) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^\w.-]+", "-", f"{result.name}-{result.manifest}-{job.seed}")
     path = folder / (name + SUFFIX)
-    log.about = job.about
+    log.about = {**job.about, "digest": result.history_digest}
     log.save(path)
     return shlex.join(["clef-sim", "replay", str(path)])
 
@@ -228,10 +228,14 @@ def _deaf_children() -> Iterator[None]:
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """What a replay showed: the run again, or where the code went another way."""
+    """What a replay showed: the run again, or where the code went another way.
+
+    `changed` says that all decisions were the same and yet the history is another one.
+    """
 
     result: RunResult | None
     diverged: str = ""
+    changed: str = ""
 
 
 def replay(path: Path, progress: Callable[[float], None] | None = None) -> Replayed:
@@ -252,4 +256,15 @@ def replay(path: Path, progress: Callable[[float], None] | None = None) -> Repla
         choices.check_finished()
     except Diverged as diverged:
         return Replayed(None, str(diverged))
-    return Replayed(msgspec.structs.replace(result, replay=shlex.join(["clef-sim", "replay", str(path)])))
+    recorded = log.about.get("digest", result.history_digest)
+    changed = (
+        ""
+        if recorded == result.history_digest
+        else (
+            f"same decisions, another history (digest {result.history_digest}, recorded {recorded}): the code or the"
+            " scenario has changed since; what follows is the run of today"
+        )
+    )
+    return Replayed(
+        msgspec.structs.replace(result, replay=shlex.join(["clef-sim", "replay", str(path)])), changed=changed
+    )

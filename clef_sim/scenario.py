@@ -6,6 +6,7 @@ file, line and column; nothing of a wrong file is run.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -299,7 +300,9 @@ def find_scenarios(paths: Iterable[Path]) -> list[Scenario]:
     files: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            inside = sorted((each for each in path.rglob(f"*{SUFFIX}") if ".deploy" not in each.suffixes), key=_natural)
+            inside = sorted(
+                (each for each in path.rglob(f"*{SUFFIX}") if ".deploy" not in each.suffixes), key=_natural
+            )
             if not inside:
                 raise BadInput(f"path(={str(path)!r}) holds no scenario (*{SUFFIX})")
             files.update(dict.fromkeys(inside))
@@ -317,3 +320,9 @@ def find_scenarios(paths: Iterable[Path]) -> list[Scenario]:
     if wrong:
         raise BadInput("\n".join(wrong))
     return found
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """`2-lost-join` before `10-whole-batch-retry`."""
+    parts = re.split(r"(\d+)", str(path))
+    return [(int(part), "") if part.isdigit() else (0, part) for part in parts]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ def explain(document: Document, struct: type[msgspec.Struct], message: str) -> s
     """One line about what msgspec found wrong when it converted the document to `struct`."""
     found = _AT.match(message)
     assert found is not None
-    steps = tuple(re.findall(r"[^.\[\]]+", found["path"] or ""))
+    steps = _steps(document, struct, found["path"] or "")
     field = _FIELD.search(found["words"])
     if field is None:
         return _line(document, steps, _misfit(document, struct, steps) or found["words"])
@@ -35,6 +36,28 @@ def explain(document: Document, struct: type[msgspec.Struct], message: str) -> s
     known = [each for each in _keys(inside, _value_at(document.record, steps)) if each not in _KNOWN_BY_THE_FILE]
     words = f"no such key `{name}`{did_you_mean(name, known)}; allowed: {', '.join(known)}"
     return _line(document, (*steps, name), words)
+
+
+def _steps(document: Document, struct: type[msgspec.Struct], path: str) -> Steps:
+    """The keys of msgspec's path, `.faults[0].when`; it leaves open which entry of a mapping it means: `[...]`."""
+    steps: Steps = ()
+    for name, number, entry in re.findall(r"\.(\w+)|\[(\d+)\]|(\[\.\.\.\])", path):
+        steps = (*steps, _wrong_entry(document, struct, steps) if entry else name or number)
+    return steps
+
+
+def _wrong_entry(document: Document, struct: type[msgspec.Struct], steps: Steps) -> str:
+    """The entry of the mapping at `steps` without which nothing is wrong there."""
+    for name in _value_at(document.record, steps):
+        record = copy.deepcopy(document.record)
+        mapping = _value_at(record, steps)
+        for other in [each for each in mapping if each != name]:
+            del mapping[other]
+        try:
+            msgspec.convert(record, struct)
+        except msgspec.ValidationError:
+            return str(name)
+    return "?"
 
 
 def not_finite(document: Document) -> str:
@@ -92,6 +115,8 @@ def _kinds(kind: inspect.Type) -> list[str]:
             return ["null"]
         case inspect.BoolType():
             return ["true or false"]
+        case inspect.DictType(value_type=inspect.LiteralType() as held):
+            return [f"a mapping to {_kinds(held)[0]}"]
     return ["a mapping"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, NoReturn
@@ -30,6 +31,16 @@ class Clients:
         """A plain `google.pubsub_v1.PublisherClient`."""
         self._none("Pub/Sub")
 
+    def sql(self) -> Any:
+        """An SQLAlchemy engine, made by `sql.engine`."""
+        self._none("SQL")
+
+    def redis(self) -> Any:
+        self._none("Redis")
+
+    def upstash(self) -> Any:
+        self._none("Upstash")
+
     def http(self) -> httpx.Client:
         self._none("HTTP")
 
@@ -54,7 +65,8 @@ class Clients:
 
 
 class CloudClients(Clients):
-    """HTTP among real functions and services.
+    """HTTP among real functions and services, and what belongs to no cloud: the database of `DATABASE_URL`, the
+    Redis of `REDIS_URL`, the Upstash of `UPSTASH_REDIS_REST_URL` and `UPSTASH_REDIS_REST_TOKEN`.
 
     Args:
         function_urls: by function name; needed where an engine invokes functions over HTTP (options A, B).
@@ -78,6 +90,41 @@ class CloudClients(Clients):
             raise NotFound("no URL of the engine; set CLEF_ENGINE_URL")
         return self._engine.rstrip("/")
 
+    def sql(self) -> Any:
+        return self._sql
+
+    def redis(self) -> Any:
+        return self._redis
+
+    def upstash(self) -> Any:
+        return self._upstash
+
     @cached_property
     def _http(self) -> httpx.Client:
         return httpx.Client(timeout=HTTP_TIMEOUT_S)
+
+    @cached_property
+    def _sql(self) -> Any:
+        from clef_runtime.sql import engine
+
+        return engine(_named("DATABASE_URL", "kind sql"))
+
+    @cached_property
+    def _redis(self) -> Any:
+        from clef_runtime.redis import client
+
+        return client(_named("REDIS_URL", "kind redis"))
+
+    @cached_property
+    def _upstash(self) -> Any:
+        from clef_runtime.storage.upstash import client
+
+        url = _named("UPSTASH_REDIS_REST_URL", "kind upstash")
+        return client(url, _named("UPSTASH_REDIS_REST_TOKEN", "kind upstash"))
+
+
+def _named(variable: str, needed_by: str) -> str:
+    value = os.environ.get(variable, "")
+    if not value:
+        raise BadInput(f"the environment variable {variable} is not set; {needed_by} needs it")
+    return value

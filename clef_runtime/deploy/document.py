@@ -48,7 +48,8 @@ def parse_document(text: str, file: str, *, what: str = "manifest") -> Document:
     try:
         root = loader.get_single_node()
         if not isinstance(root, yaml.MappingNode):
-            raise ManifestError(f"a {what} must be a mapping (`name: ...`)", file=file, path="")
+            words = f"a {what} must be a mapping (`name: ...`)"
+            raise ManifestError(words, file=file, path="", text=f"{file}: {words}")
         places: Places = {}
         problems = Problems(file, places)
         _walk(root, (), places, problems)
@@ -69,10 +70,10 @@ def _walk(node: yaml.MappingNode, path: Path, places: Places, problems: Problems
     for key, value in node.value:
         here = (*path, str(key.value))
         first = places.get(here)
+        places[here] = (key.start_mark.line + 1, key.start_mark.column + 1)
         if first is not None:
             problems.error(here, f"stands twice; the first is in line {first[0]}")
             continue
-        places[here] = (key.start_mark.line + 1, key.start_mark.column + 1)
         if key.tag != "tag:yaml.org,2002:str" or not isinstance(key, yaml.ScalarNode):
             problems.error(here, f"a key must be text; put {key.value!r} in quotes")
         else:

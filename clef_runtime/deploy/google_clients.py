@@ -23,6 +23,9 @@ from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransp
 from clef_runtime.deploy.clients import CloudClients
 from clef_runtime.errors import BadInput
 
+# As in the SDK's own channels; gRPC's own limit of 4 MB is less than a message may have.
+_ANY_SIZE = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+
 
 class GoogleClients(CloudClients):
     """What `Wiring` asks for, from Google's SDKs and httpx. Credentials are the environment's.
@@ -83,4 +86,4 @@ def pubsub_subscriber() -> SubscriberClient:
 
 def _emulator() -> grpc.Channel | None:
     host = os.environ.get("PUBSUB_EMULATOR_HOST")
-    return grpc.insecure_channel(host) if host else None
+    return grpc.insecure_channel(host, _ANY_SIZE) if host else None

@@ -7,16 +7,15 @@ wired by the same code. `Ports` lets whoever runs it wrap each port on its way.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from clef_runtime.action_log.base import ActionLog
-from clef_runtime.action_log.memory import MemoryActionLog
 from clef_runtime.app import App
 from clef_runtime.concept import Catalogue
 from clef_runtime.context import Clock, Ids
 from clef_runtime.deploy.clients import Clients
 from clef_runtime.deploy.manifest import Manifest
 from clef_runtime.deploy.names import Names
+from clef_runtime.deploy.stores import Stores
 from clef_runtime.engine.availability import WhereAvailable
 from clef_runtime.engine.durable import DurableEngine
 from clef_runtime.engine.evaluator import Evaluator
@@ -27,9 +26,7 @@ from clef_runtime.engine.persistent import PersistentEngine
 from clef_runtime.engine.where import Facts, StorageFacts
 from clef_runtime.errors import BadInput
 from clef_runtime.guard.base import FiringGuard
-from clef_runtime.guard.memory import MemoryFiringGuard
 from clef_runtime.receiver import Receiver
-from clef_runtime.serverless.connection_pool import Pool
 from clef_runtime.serverless.engine_service import EngineService
 from clef_runtime.serverless.roles import ConceptFunction, Embedded, Onward, ToEngine, ToQueue
 from clef_runtime.storage.base import Storage
@@ -89,7 +86,7 @@ class Wiring:
         self.catalogue = self.ports.catalogue(app.catalogue)
         self._available = available or app.catalogue.__contains__
         self._storages: dict[str, Storage] = {}
-        self._pool = Pool()
+        self._stores = Stores(manifest, self.names, clients, clock, ids)
         self._log: ActionLog | None = None
 
     # ---- what a runtime is
@@ -166,29 +163,9 @@ class Wiring:
         """The storage of a concept (URN)."""
         found = self._storages.get(concept)
         if found is None:
-            found = self._storages[concept] = self.ports.storage(self._storage(concept), concept)
+            made = self._stores.storage(self.catalogue.get(concept).name)
+            found = self._storages[concept] = self.ports.storage(made, concept)
         return found
-
-    def _storage(self, concept: str) -> Storage:
-        name = self.catalogue.get(concept).name
-        kind = self.manifest.storage.kind_of(name)
-        if kind == "memory":
-            from clef_runtime.storage.memory import MemoryStorage
-
-            return MemoryStorage()
-        if kind == "dynamodb":
-            from clef_runtime.storage.dynamodb import DynamoDBStorage
-
-            client = self._dynamodb()
-            if self.manifest.storage.layout == "single":
-                return DynamoDBStorage(client, concept=name, clock=self.clock, table=self.names.storage_table)
-            return DynamoDBStorage(client, concept=name, clock=self.clock, prefix=self.names.table_prefix)
-        if kind == "firestore":
-            from clef_runtime.storage.firestore import FirestoreStorage
-
-            root = self.names.storage_table
-            return FirestoreStorage(self._firestore(), root=root, concept=name, clock=self.clock)
-        raise self._not_here("storage", kind)
 
     def log(self) -> ActionLog | None:
         """The action log, or None where the manifest has none."""
@@ -196,48 +173,12 @@ class Wiring:
         if settings.kind == "none":
             return None
         if self._log is None:
-            self._log = self.ports.log(self._new_log())
+            self._log = self.ports.log(self._stores.log())
         return self._log
 
-    def _new_log(self) -> ActionLog:
-        settings = self.manifest.action_log
-        if settings.kind == "memory":
-            return MemoryActionLog(self.clock)
-        if settings.kind == "dynamodb":
-            from clef_runtime.action_log.dynamodb import DynamoDBActionLog
-
-            return DynamoDBActionLog(
-                self._dynamodb(),
-                self.names.log_table,
-                self.clock,
-                consistent_reads=settings.consistent_reads,
-                ttl_s=settings.ttl_s,
-            )
-        if settings.kind == "firestore":
-            from clef_runtime.action_log.firestore import FirestoreActionLog
-
-            return FirestoreActionLog(self._firestore(), self.names.log_table, self.clock, ttl_s=settings.ttl_s)
-        raise self._not_here("action_log", settings.kind)
-
     def guard(self) -> FiringGuard | None:
-        settings = self.manifest.guard
-        if settings.kind == "none":
-            return None
-        if settings.kind == "memory":
-            return self.ports.guard(MemoryFiringGuard(self.clock))
-        if settings.kind == "dynamodb":
-            from clef_runtime.guard.dynamodb import DynamoDBFiringGuard
-
-            return self.ports.guard(
-                DynamoDBFiringGuard(self._dynamodb(), self.names.guard_table, self.clock, ttl_s=settings.ttl_s)
-            )
-        if settings.kind == "firestore":
-            from clef_runtime.guard.firestore import FirestoreFiringGuard
-
-            return self.ports.guard(
-                FirestoreFiringGuard(self._firestore(), self.names.guard_table, self.clock, ttl_s=settings.ttl_s)
-            )
-        raise self._not_here("guard", settings.kind)
+        """The firing guard, or None where the manifest has none."""
+        return None if self.manifest.guard.kind == "none" else self.ports.guard(self._stores.guard())
 
     def facts(self) -> Facts:
         return self.ports.facts(StorageFacts(self.catalogue, self.storage_of, self.clock, self.ids))
@@ -285,12 +226,6 @@ class Wiring:
                 PubSubPublisher(self.clients.pubsub_publisher(), topic, self.clock, fifo=settings.fifo)
             )
         raise self._not_here("transport", settings.kind)
-
-    def _dynamodb(self) -> Any:
-        return self._pool.get(("dynamodb",), self.clients.dynamodb)
-
-    def _firestore(self) -> Any:
-        return self._pool.get(("firestore",), self.clients.firestore)
 
     def _not_here(self, port: str, kind: str) -> BadInput:
         return BadInput(f"{self.manifest.file}: {port}.kind(={kind!r}) has no adapter in this version")

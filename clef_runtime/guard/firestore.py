@@ -1,10 +1,19 @@
 """The firing guard on Firestore: one document a firing, changed only under a precondition.
 
 `claim` and `mark_fired` are exact and take no lock: `create()` has one winner, and a change is bound to the
-version that was read. `try_acquire` is the design's transaction that reads, then writes. It never has two winners
-either, but stalls where many are at one document: 16 contenders on the emulator wait 2 s for each other's
-locks, time and again, where `create()` takes milliseconds. What then ends it is no answer about the holder: it is
-raised as Throttled, and the same call may be made again.
+version that was read. A claim that is won is one call, one that is refused two, a take-over three, a mark two.
+
+`try_acquire` is the design's transaction that reads, then writes, in three calls. It never has two winners either,
+but two that have both read wait for each other's locks. Measured on the emulator, whose locks are pessimistic as
+production's are by default:
+
+| contenders | `claim` | `try_acquire` | the same by the SDK's own `@transactional` |
+| --- | --- | --- | --- |
+| 2 to 4 | 0.01 s | 2.1 s | 2 s |
+| 16 | 0.02 to 0.04 s | 2.1 s | up to 10 s, one race in ten without a winner |
+
+Where the retries do not suffice, that is no answer about the holder: it is raised as Throttled, and the same call may
+be made again.
 
 Fields of a claim: `json` (the prepared firing), `owner`, `fencing`, `until` (when the lease ends, epoch seconds by
 the holder's clock), `state` (`claimed` or `fired`); of both, `ttl` where they are to go by themselves, for a TTL

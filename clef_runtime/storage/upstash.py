@@ -10,32 +10,40 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
+import upstash_redis
 from upstash_redis.errors import UpstashError
 
 from clef_runtime.context import Clock
-from clef_runtime.errors import ClefError, Indeterminate, Throttled
+from clef_runtime.errors import BadInput, ClefError, Indeterminate, Throttled
 from clef_runtime.redis import Commands, of_answer
 from clef_runtime.retry import Retry
 
+_CONNECT_S, _ANSWER_S = 1.0, 5.0
 
-def client_config() -> dict[str, Any]:
-    """What to give to `upstash_redis.Redis`: no retries by the SDK, whose pause is by the wall clock."""
-    return {"rest_retries": 0, "allow_telemetry": False}
+
+def client(url: str, token: str) -> upstash_redis.Redis:
+    """Upstash's client without retries, whose pause is by the wall clock, and with a time limit, as the AWS clients
+    have it: it has none of its own."""
+    made = upstash_redis.Redis(url, token, rest_retries=0, allow_telemetry=False)
+    made._http._client.timeout = httpx.Timeout(_ANSWER_S, connect=_CONNECT_S)  # it has no option for it
+    return made
 
 
 def upstash_commands(client: Any, clock: Clock, retry: Retry = Retry()) -> Commands:  # noqa: B008 - frozen
     """Commands over Upstash's REST client.
 
     Args:
-        client: an `upstash_redis.Redis`, made with `client_config()`.
+        client: made by `client(url, token)`; one that retries is borne as well.
     """
     # An answer that is no JSON, or not of the expected form, is a gateway's: a ValueError, KeyError or TypeError.
-    catch = (UpstashError, httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError)
+    catch = (UpstashError, httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError, AttributeError)
     return Commands(lambda command: client.execute(command=command), clock, retry, catch, _translate)
 
 
 def _translate(error: Exception) -> ClefError:
     words = f"Upstash: {type(error).__name__}: {error}"
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return BadInput(f"{words}; give https://<host>")
     if not isinstance(error, UpstashError):
         return Indeterminate(f"{words}; it may have been done")
     text = str(error)

@@ -19,7 +19,7 @@ from clef_sim.checkers.words import listed, seconds
 
 def causality(case: Case) -> Verdict:
     story = case.story
-    if not story.completed:
+    if not story.completed and not story.runs:
         return nothing_to_examine("causality")
     offences = Offences()
     for rule in _RULES:

@@ -149,7 +149,7 @@ def _undecided(case: Case, account: Account) -> str:
                 f"{turn.event.who} loaded the flow with all of its completions at {seconds(turn.event.at)}, and"
                 f" neither claimed nor sent it{_after(case, turn)}."
                 f"{_required(account)} Look at matching (engine/flow.py, matching.py)"
-                f"{', its where (engine/where.py)' if account.match.sync.where else ''} and at what is done with a"
+                f"{_where(account)} and at what is done with a"
                 " match (engine/durable.py, firing.py)"
             )
         stale = [id for id in unseen if _was_there(flow.completions[id], turn)]
@@ -167,7 +167,8 @@ def _undecided(case: Case, account: Account) -> str:
         return (
             f"its last completion was recorded by {last.who} at {seconds(last.at)} and never handed to an"
             f" engine that fired it{because}.{_required(account)}"
-            " Look at what follows the append (serverless/, receiver.py) and at matching (engine/)"
+            " Look at what follows the append (serverless/, receiver.py), at how answers are read (transport/http.py)"
+            " and at matching (engine/)"
         )
     return (
         f"its last completion was recorded by {last.who} at {seconds(last.at)}, published, and never"
@@ -223,7 +224,8 @@ def _partly_sent(case: Case, account: Account) -> str:
     return (
         f"of {len(account.required or ())} invocations that the reference requires, {_missing(account)} was"
         f" never sent{_fallen(case, sending)}; sent: {sent}{early}."
-        " Look at the loop over bindings and actions (engine/prepare.py) and at the dispatch (transport/)"
+        f" Look at the loop over bindings and actions (engine/prepare.py){_where(account)} and at the dispatch"
+        " (engine/firing.py, transport/)"
     )
 
 
@@ -258,7 +260,8 @@ def _where_it_ended(case: Case, account: Account, invocation: Invocation) -> str
         return (
             f"sending {name} {case.words.did(last.event)} ended in {last.event.data.get('error', 'an error')}"
             f"{_fallen(case, last)}, its action never started, and it was not sent again."
-            " Look at what a failed dispatch leads to (engine/firing.py, transport/)"
+            " Look at what a failed dispatch leads to (engine/firing.py, transport/), and at whether its message"
+            " comes again (batch answers: serverless/lambda_handler.py)"
         )
     last_run = runs[-1]
     who, at = last_run.event.who, last_run.event.at
@@ -276,6 +279,10 @@ def _where_it_ended(case: Case, account: Account, invocation: Invocation) -> str
 def _fallen(case: Case, sending: Sending) -> str:
     fate = case.words.fate(sending.event.who, sending.began)
     return f" ({fate})" if fate else ""
+
+
+def _where(account: Account) -> str:
+    return ", its where (engine/where.py)" if account.match.sync.where else ""
 
 
 def _required(account: Account) -> str:

@@ -138,7 +138,7 @@ class Story:
         self.guarded = False
         """Whether a firing guard is in use."""
         self.logged = False
-        """Whether completions are appended to a log."""
+        """Whether there is an action log: then what is not appended to it is not on record."""
         self.denied: list[tuple[Event, Event]] = []
         """What was said to have failed for sure, and the service call that was applied all the same."""
         self.claimed_done: list[tuple[Event, Event]] = []
@@ -243,6 +243,7 @@ class Story:
             run.committed = event if applied else run.committed
 
     def _loaded(self, index: int, event: Event) -> None:
+        self.logged = True
         flow = self._touch(event.name, event.who)
         if event.outcome != "ok":
             return

@@ -61,6 +61,8 @@ def run(
     """
     prepared = _selected(paths, select)
     _writable(report)
+    for file in (json, junit_file):
+        _check_folder(file)
     keep = report / RUNS
     todo = jobs_of(prepared, range(seed, seed + runs), keep=str(keep), check_determinism=check_determinism)
     done = _earlier(report / LINES) if resume else {}
@@ -101,6 +103,12 @@ def _writable(report: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise BadInput(f"report(={str(report)!r}) cannot be written: {error.strerror or error}") from error
+
+
+def _check_folder(file: str) -> None:
+    """What is to be written at the end must have its place before anything runs."""
+    if file and file != "-" and (Path(file).is_dir() or not Path(file).parent.is_dir()):
+        raise BadInput(f"{file}: cannot be written; give a file in a folder that exists")
 
 
 def _write(path: Path, text: str) -> None:
@@ -165,6 +173,8 @@ def replay(
     if found.result is None:
         say(f"{log}: {found.diverged}")
         raise typer.Exit(NOT_AS_EXPECTED)
+    if found.changed:
+        say(f"{log}: {found.changed}")
     if json:
         write_json(json, found.result)
     if json != "-":

@@ -7,8 +7,8 @@ registered with, so nobody has to log in first.
 from __future__ import annotations
 
 from clef_runtime.language.functions import hash_of
-from scenarios.apps.conduit.concepts.token import sign
 from clef_sim.requests import RequestSet, Setup, Template
+from scenarios.apps.conduit.concepts.token import sign
 
 USERS = 20
 ARTICLES = 40

@@ -1,11 +1,11 @@
-"""Requests to Conduit about articles of a hundred thousand characters: the records of one flow fill pages."""
+"""Requests to Conduit about articles of 380,000 characters: the records of one flow fill pages."""
 
 from __future__ import annotations
 
 from clef_sim.requests import RequestSet, Setup, Template
 from scenarios.requests.conduit import TOKENS, USERS, article, user
 
-TEXT = "Once upon a time. " * 6_000
+TEXT = "Once upon a time.. " * 20_000
 
 
 def long_article(title: str) -> dict[str, object]:

@@ -17,9 +17,9 @@ import pytest
 from contract_backends import Backend, TestClock
 from google.api_core import exceptions
 from google.cloud.firestore import Client
-from google.cloud.pubsub_v1 import PublisherClient, SubscriberClient
 
 from clef_runtime.action_log.firestore import FirestoreActionLog
+from clef_runtime.deploy.google_clients import pubsub_publisher, pubsub_subscriber
 from clef_runtime.guard.firestore import FirestoreFiringGuard
 from clef_runtime.storage.firestore import FirestoreStorage
 
@@ -130,7 +130,7 @@ class PubSub:
 
     def __init__(self) -> None:
         emulator("PUBSUB_EMULATOR_HOST")
-        self.publisher, self.subscriber = PublisherClient(), SubscriberClient()
+        self.publisher, self.subscriber = pubsub_publisher(), pubsub_subscriber()
 
     def topic(self, *, fifo: bool = False, **settings: Any) -> tuple[str, str]:
         """The full names of a new topic and of its subscription."""
@@ -145,7 +145,7 @@ class PubSub:
 
     def close(self) -> None:
         self.publisher.transport.close()
-        self.subscriber.close()
+        self.subscriber.transport.close()
 
 
 def pubsub() -> Iterator[PubSub]:

@@ -18,7 +18,6 @@ import psycopg
 import pytest
 import redis
 import sqlalchemy as sa
-import upstash_redis
 from contract_backends import Backend, TestClock
 from upstash_shim import TOKEN, Shim, serving
 
@@ -26,7 +25,8 @@ from clef_runtime import sql
 from clef_runtime.action_log.sql import SqlActionLog
 from clef_runtime.guard.redis import RedisFiringGuard
 from clef_runtime.guard.sql import SqlFiringGuard
-from clef_runtime.redis import Commands, client_config, redis_commands
+from clef_runtime.redis import Commands, redis_commands
+from clef_runtime.redis import client as redis_client
 from clef_runtime.storage import upstash
 from clef_runtime.storage.redis import RedisStorage
 from clef_runtime.storage.sql import SqlStorage
@@ -67,8 +67,8 @@ class RedisService(msgspec.Struct):
 
 
 @contextmanager
-def _database(url: str) -> Iterator[Database]:
-    made = Database(sql.engine(url), f"clef-test-{uuid.uuid4().hex[:8]}-")
+def _database(engine: sa.Engine) -> Iterator[Database]:
+    made = Database(engine, f"clef-test-{uuid.uuid4().hex[:8]}-")
     sql.create_schema(made.engine, made.prefix)
     try:
         yield made
@@ -79,13 +79,17 @@ def _database(url: str) -> Iterator[Database]:
 
 @contextmanager
 def sqlite_service() -> Iterator[Database]:
-    with TemporaryDirectory() as folder, _database(f"sqlite:///{Path(folder) / 'clef.db'}") as made:
-        yield made
+    with TemporaryDirectory() as folder:
+        engine = sql.engine(f"sqlite:///{Path(folder) / 'clef.db'}")
+        # No test outlives the machine: waiting for the disk shows nothing.
+        sa.event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF").close())
+        with _database(engine) as made:
+            yield made
 
 
 @contextmanager
 def postgres_service() -> Iterator[Database]:
-    with _database(_address("POSTGRES_URL", "PostgreSQL")) as made:
+    with _database(sql.engine(_address("POSTGRES_URL", "PostgreSQL"))) as made:
         yield made
 
 
@@ -98,7 +102,7 @@ def fakeredis_service() -> Iterator[RedisService]:
 
 @contextmanager
 def redis_service() -> Iterator[RedisService]:
-    client = redis.Redis.from_url(_address("REDIS_URL", "Redis"), **client_config())
+    client = redis_client(_address("REDIS_URL", "Redis"))
     prefix = f"clef-test-{uuid.uuid4().hex[:8]}:"
     try:
         yield RedisService(client, redis_commands, prefix)
@@ -114,7 +118,7 @@ def upstash_service() -> Iterator[RedisService]:
     # RESP 2: Upstash answers maps as lists.
     behind = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True, protocol=2)
     shim = Shim(behind)
-    with serving(shim) as url, upstash_redis.Redis(url, TOKEN, **upstash.client_config()) as client:
+    with serving(shim) as url, upstash.client(url, TOKEN) as client:
         yield RedisService(client, upstash.upstash_commands, "clef-test:", shim)
     behind.close()
 
@@ -211,6 +215,10 @@ class SqlFaults:
     def refuse(self) -> None:
         """The next statement is refused for good."""
         self._plan("do_execute", lambda call: self._raise("42501", sqlite3.SQLITE_READONLY), 1)
+
+    def shut_down(self) -> None:
+        """The next statement is told that the server shuts down; its connection is not closed yet."""
+        self._plan("do_execute", lambda call: self._raise("57P01", sqlite3.SQLITE_IOERR), 1)
 
     def lose_request(self, method: str = "do_execute", *, times: int = 1) -> None:
         self._plan(method, lambda call: self._raise(None, sqlite3.SQLITE_IOERR), times)

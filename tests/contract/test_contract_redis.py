@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 import upstash_redis
 from contract_backends import Backend, TestClock
 from contract_messages import firing
@@ -16,7 +15,7 @@ from upstash_shim import TOKEN, Shim
 
 from clef_runtime.errors import BadInput, ClefError, Indeterminate, Refused, Throttled, TooLarge
 from clef_runtime.guard.redis import RedisFiringGuard
-from clef_runtime.redis import client_config, redis_commands
+from clef_runtime.redis import client, redis_commands
 from clef_runtime.storage import upstash
 from clef_runtime.storage.base import Write
 from clef_runtime.storage.redis import RedisStorage
@@ -93,7 +92,7 @@ def test_redis_key_that_is_no_text_is_refused(bare: Any) -> None:  # S1.7
 
 
 def test_redis_that_is_not_there_is_indeterminate() -> None:  # E1
-    absent = redis.Redis(host="127.0.0.1", port=1, **client_config())
+    absent = client("redis://127.0.0.1:1")
     lost = RedisStorage(redis_commands(absent, TestClock()), prefix="", concept="User", clock=TestClock())
     with pytest.raises(Indeterminate):
         lost.get("rows", "k")
@@ -202,9 +201,11 @@ def test_redis_keys_expire_where_told_to(bare: Any) -> None:  # G14
         RedisFiringGuard(commands, prefix, TestClock(), CountingIds(), ttl_s=0)
 
 
-def test_redis_client_of_the_config_does_not_retry() -> None:  # E5
-    client = redis.Redis(**client_config())
-    assert client.connection_pool.connection_kwargs["retry"].get_retries() == 0
+def test_redis_client_does_not_retry_and_does_not_wait_for_ever() -> None:  # E5
+    options = client("redis://127.0.0.1:1/2").connection_pool.connection_kwargs
+    assert (options["retry"].get_retries(), options["socket_timeout"], options["db"]) == (0, 5.0, 2)
+    with pytest.raises(BadInput, match="redis://"):
+        client("http://127.0.0.1")
 
 
 # ---- Upstash
@@ -277,14 +278,25 @@ def test_upstash_errors_mean(stores: Stores, answer: str, expected: type[ClefErr
 
 def test_upstash_wrong_token_is_refused(stores: Stores) -> None:  # E1
     service: RedisService = stores["upstash"]
-    with upstash_redis.Redis(service.client._url, "other", **upstash.client_config()) as client:
-        commands = upstash.upstash_commands(client, TestClock())
+    with upstash.client(service.client._url, "other") as wrong:
+        commands = upstash.upstash_commands(wrong, TestClock())
         with pytest.raises(Refused, match="WRONGPASS"):
             RedisStorage(commands, prefix="", concept="User", clock=TestClock()).get("rows", "k")
 
 
+@pytest.mark.parametrize("url", ["not a url", "ftp://127.0.0.1", ""])
+def test_upstash_url_that_is_none_is_refused(url: str) -> None:
+    with upstash.client(url, TOKEN) as wrong, pytest.raises(BadInput, match="https"):
+        upstash.upstash_commands(wrong, TestClock())("GET", "k")
+
+
+def test_upstash_client_does_not_retry_and_does_not_wait_for_ever() -> None:  # E5
+    with upstash.client("http://127.0.0.1:1", TOKEN) as made:
+        assert (made._http._retries, made._http._client.timeout.read) == (0, 5.0)
+
+
 def test_upstash_that_is_not_there_is_indeterminate() -> None:  # E1
-    with upstash_redis.Redis("http://127.0.0.1:1", TOKEN, **upstash.client_config()) as client:
-        commands = upstash.upstash_commands(client, TestClock())
+    with upstash.client("http://127.0.0.1:1", TOKEN) as absent:
+        commands = upstash.upstash_commands(absent, TestClock())
         with pytest.raises(Indeterminate):
             RedisStorage(commands, prefix="", concept="User", clock=TestClock()).get("rows", "k")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -250,31 +251,53 @@ def test_sql_row_held_by_another_is_throttled_when_the_wait_ends(racing_log: Bac
 
 
 def test_sql_connections_that_the_server_has_ended_are_made_anew(racing_log: Backend) -> None:  # E1 E3
-    engine = _engine(racing_log)
-    if engine.dialect.name != "postgresql":
+    if _engine(racing_log).dialect.name != "postgresql":
         pytest.skip("SQLite has no server")
-    racing_log.storage.put("rows", "k", {"a": 1})
-    _end_all_connections(engine)
+    prefix, clock = racing_log.table.removesuffix("state"), racing_log.clock
+    own = sql.engine(_engine(racing_log).url.update_query_dict({"application_name": prefix}))
+    guard, log = SqlFiringGuard(own, prefix, clock), SqlActionLog(own, prefix, clock)
+    storage = SqlStorage(own, prefix=prefix, concept="User", clock=clock)
+    _end_several_connections(own, prefix)
     with pytest.raises(Indeterminate):
-        racing_log.guard.try_acquire(["c1"], "S")
-    racing_log.guard.try_acquire(["c2"], "S")
-    _end_all_connections(engine)
-    assert racing_log.storage.get("rows", "k") == {"a": 1}
-    assert racing_log.log.append(completion("c1"), along=_staged_again(racing_log)) is True
+        guard.try_acquire(["c1"], "S")
+    assert guard.try_acquire(["c2"], "S") is True
+    _end_several_connections(own, prefix)
+    assert storage.get("rows", "k") is None
+    assert clock.pauses == [0.05]
+    _end_several_connections(own, prefix)
+    assert log.append(completion("c1"), along=storage.stage([Write("rows", "k", {"a": 1}, 0)])) is True
+    assert clock.pauses == [0.05, 0.05]
+    own.dispose()
 
 
-def _end_all_connections(engine: sa.Engine) -> None:
-    other = sql.engine(engine.url.render_as_string(hide_password=False))
+def _end_several_connections(own: sa.Engine, name: str) -> None:
+    """As a server does that is shut down: those in the engine's pool."""
+    with ExitStack() as stack:
+        for connection in [stack.enter_context(own.connect()) for _ in range(5)]:
+            connection.exec_driver_sql("select 1")
+    other = sql.engine(own.url.difference_update_query(["application_name"]))
     with other.connect() as connection:
-        connection.exec_driver_sql(
-            "select pg_terminate_backend(pid, 1000) from pg_stat_activity"
-            " where pid <> pg_backend_pid() and datname = current_database() and backend_type = 'client backend'"
-        ).all()
+        ended = "select pg_terminate_backend(pid, 1000) from pg_stat_activity where application_name = %(name)s"
+        assert connection.exec_driver_sql(ended, {"name": name}).scalars().all() == [True] * 5
     other.dispose()
 
 
-def _staged_again(backend: Backend) -> Any:
-    return backend.storage.stage([Write("rows", "k", {"a": 2}, backend.storage.get_versioned("rows", "k")[1])])
+def test_sql_connection_of_a_server_that_shuts_down_is_not_used_again(
+    racing_log: Backend, faults: SqlFaults
+) -> None:  # E1
+    engine = _engine(racing_log)
+    if engine.dialect.name != "postgresql":
+        pytest.skip("SQLite has no server")
+
+    def used() -> int:
+        with engine.connect() as connection:
+            pid: int = connection.exec_driver_sql("select pg_backend_pid()").scalar_one()
+        return pid
+
+    before = {used() for _ in range(8)}
+    faults.shut_down()
+    assert racing_log.storage.get("rows", "k") is None
+    assert before.isdisjoint({used() for _ in range(8)})
 
 
 def test_sql_server_that_is_not_there_is_indeterminate(racing_log: Backend) -> None:  # E1

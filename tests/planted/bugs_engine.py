@@ -79,7 +79,7 @@ BUGS = (
         new="self._dispatcher.send(firing.invocations[:1])",
         runs=("suite/orders-steady.yaml event-driven",),
         checker="no_lost_firing",
-        words=("never sent", "engine/firing.py"),
+        words=("never sent", "dispatch"),
     ),
     Bug(
         name="first-match-only",
@@ -140,7 +140,7 @@ BUGS = (
         file=PERSISTENT,
         old="                    self._queued[match.firing_id] = match\n",
         new="                    pass\n",
-        runs=("suite/orders-engine-alone.yaml",),
+        runs=("suite/orders-engine-retries.yaml",),
         checker="no_lost_firing",
         words=("engine/",),
     ),

@@ -24,6 +24,15 @@ BUGS = (
         words=("ran twice", "receiver.py"),
     ),
     Bug(
+        name="append-left-out",
+        file=RECEIVER,
+        old="        return completion if log.append(completion) else self._on_record(completion, log)\n",
+        new="        return completion\n",
+        runs=("suite/fanout-recorded.yaml",),
+        checker="causality",
+        words=("not on record", "receiver.py"),
+    ),
+    Bug(
         name="own-completion-for-recorded",
         file=RECEIVER,
         old="            return completion if new else self._on_record(completion, log)\n        raise Throttled(",
@@ -55,7 +64,7 @@ BUGS = (
         file=RECEIVER,
         old="        except ClefError:\n            raise  #",
         new='        except ClefError as error:\n            return Outcome("error", {"message": str(error)})  #',
-        runs=("hazards/10-whole-batch-retry.yaml lease",),
+        runs=("suite/orders-storage-throttled.yaml event-driven",),
         checker="causality",
         words=("receiver.py",),
     ),
@@ -67,6 +76,15 @@ BUGS = (
         runs=("suite/orders-hot.yaml event-driven",),
         checker="effects",
         words=("unit_of_work.py",),
+    ),
+    Bug(
+        name="stage-unconditional",
+        file="clef_runtime/storage/dynamodb.py",
+        old="            fields.update(_condition(write.version))\n",
+        new="            pass\n",
+        runs=("suite/orders-hot.yaml event-driven",),
+        checker="effects",
+        words=("one change is lost", "storage/"),
     ),
     Bug(
         name="publish-dropped",
@@ -120,7 +138,7 @@ BUGS = (
         new="        try:\n"
         '            answer = self._client.post(url, content=body, headers={"content-type": "application/json"})\n'
         "        except httpx.TransportError:\n            return []\n",
-        runs=("suite/orders-calls-unheard.yaml per-request",),
+        runs=("suite/orders-calls-unheard.yaml persistent",),
         checker="no_lost_firing",
         words=("transport/",),
     ),
@@ -184,8 +202,8 @@ BUGS = (
         old="                if not repeat:\n",
         new="                if not repeat and error.definite and error.retryable:\n                    return {}\n"
         "                if not repeat:\n",
-        runs=("hazards/5-contention.yaml lease",),
-        checker="no_lost_firing",
+        runs=("hazards/5-contention.yaml lease and event-driven",),
+        checker="causality",
         words=("retry.py",),
     ),
     Bug(
@@ -206,6 +224,15 @@ BUGS = (
         runs=("hazards/5-lost-answer.yaml lease and event-driven",),
         checker="causality",
         words=("aws.py",),
+    ),
+    Bug(
+        name="request-id-of-the-gateway",
+        file="clef_runtime/serverless/http_event.py",
+        old='str(given or context.get("requestId") or "")',
+        new='str(context.get("requestId") or given or "")',
+        runs=("suite/orders-steady.yaml event-driven",),
+        checker="causality",
+        words=("flow", "http_event.py"),
     ),
     Bug(
         name="flow-id-drawn",

@@ -116,7 +116,7 @@ BUGS = (
         file=LOG,
         old="in aws.pages(self._call, self._client.query, arguments):",
         new='in [self._call(self._client.query, arguments)["Items"]]:',
-        runs=("suite/conduit-long-articles.yaml event-driven",),
+        runs=("suite/conduit-long-articles.yaml",),
         checker="no_lost_firing",
         words=("action_log/",),
     ),
@@ -136,7 +136,7 @@ BUGS = (
         new="                    pass",
         runs=("hazards/6-guard-expiry.yaml lease",),
         checker="no_duplicate_firing",
-        words=("edges",),
+        words=("its edge is loaded", "action_log/"),
     ),
     Bug(
         name="staged-writes-left-out",
@@ -154,7 +154,7 @@ BUGS = (
         new='derive_id("firing", sync, *matched_ids)',
         runs=("suite/orders-old-messages.yaml",),
         checker="no_duplicate_firing",
-        words=("edges",),
+        words=("its edge is loaded", "model.py, firing_id"),
     ),
     Bug(
         name="completion-id-drawn",
@@ -163,6 +163,6 @@ BUGS = (
         new="        id=derive_id(invocation.id, timestamp),\n",
         runs=("hazards/8-redelivered-invocation.yaml lease",),
         checker="effects",
-        words=("completions", "model.py"),
+        words=("ran twice", "model.py, complete"),
     ),
 )

@@ -172,3 +172,15 @@ def test_checkers_one_that_breaks_is_unknown() -> None:
     broken = change(orders().events, is_a("sent"), invocations=None)
     verdict = judge(broken, "no_duplicate_firing")
     assert verdict.verdict == "unknown" and "the checker broke: TypeError" in verdict.first
+
+
+def test_duplicate_firing_claimed_and_sent_again_after_it_was_marked_is_invalid() -> None:
+    """The guard answers 'won' for what it holds as fired."""
+    story = orders()
+    story.who = "evaluator#3:1"
+    story.claim(story.shipping(), owner="owner-evaluator#2:1")
+    assert judge(story.events, "no_duplicate_firing").verdict == "valid"
+    story.send(story.shipping())
+    verdict = judge(story.events, "no_duplicate_firing")
+    assert verdict.verdict == "invalid"
+    assert "marked fired by evaluator#2:1" in verdict.first and "guard/, _answer" in verdict.first

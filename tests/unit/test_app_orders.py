@@ -62,7 +62,8 @@ def test_order_declined_for_good_releases_the_stock(driver: Driver) -> None:
     status, body = place(driver, "declined")
     assert (status, body["reason"]) == (409, "payment declined")
     assert (ledger(driver), available(driver), driver.rows("Shipping")) == ({"declined": 3}, 10, [])
-    assert (driver.count("Stock", "release"), notices(driver)) == (1, ["cancelled"])
+    told = ["cancelled", "declined twice", "try another card"]
+    assert (driver.count("Stock", "release"), notices(driver)) == (1, told)
     assert driver.ask("GET", "/orders/o-1").body["status"] == "cancelled"
 
 
@@ -83,7 +84,7 @@ def test_order_both_fail_is_cancelled_once_and_nothing_is_undone(driver: Driver)
     assert (status, ledger(driver), available(driver)) == (409, {"declined": 3}, 10)
     assert (driver.count("Order", "cancel", "ok"), driver.count("Order", "cancel", "already")) == (1, 1)
     assert (driver.count("Stock", "release"), driver.count("Payment", "refund")) == (0, 0)
-    assert notices(driver) == ["cancelled"]
+    assert notices(driver) == ["cancelled", "declined twice"]
     reasons = driver.ask("GET", "/orders/o-1").body["reasons"]
     assert sorted(reasons) == ["out of stock", "payment declined"]
 

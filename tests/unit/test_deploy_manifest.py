@@ -149,7 +149,7 @@ def test_find_manifest_with_a_slip_suggests_the_template() -> None:
         ("cloud: [aws\n", "f:2:1: not YAML: "),
         (
             "cloud: aws\nguard:\n  kind: sql\n  kind: redis\n",
-            "f:3:3: guard.kind: stands twice; the first is in line 3",
+            "f:4:3: guard.kind: stands twice; the first is in line 3",
         ),
         ("on: 1\n", "f:1:1: on: a key must be text; put 'on' in quotes"),
         ("cloud: \x00\n", "not YAML: "),

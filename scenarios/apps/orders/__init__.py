@@ -11,6 +11,7 @@ from scenarios.apps.orders.concepts import CONCEPTS
 ROUTES = (
     Route("POST", "/orders", "place_order"),
     Route("GET", "/orders/{id}", "get_order"),
+    Route("POST", "/carts", "place_cart"),
     Route("POST", "/stock", "add_stock"),
     Route("GET", "/stock/{sku}", "get_stock"),
 )
