@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -30,7 +32,16 @@ def timestamp(clock: Clock) -> str:
 
 
 def iso(epoch_s: float) -> str:
-    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    fraction, whole_s = math.modf(epoch_s)
+    micros = round(fraction * 1e6)
+    if not 0 <= micros < 1_000_000:  # rounded up to a second, or before 1970
+        return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return f"{_second(whole_s)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(epoch_s: float) -> str:
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat()[:-6]
 
 
 class SystemClock:

@@ -32,7 +32,10 @@ def concept_name(urn: str) -> str:
 def derive_id(*parts: str) -> str:
     """An id that depends only on `parts`. Each part is length-prefixed, so that no two different
     lists of parts share an id, whatever characters they hold."""
-    text = "".join([f"{len(part)}:{part}" for part in parts])
+    return _digest("".join([f"{len(part)}:{part}" for part in parts]))
+
+
+def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -46,7 +49,7 @@ def invocation_id(firing: str, binding_number: int, action_number: int) -> str:
 
 
 def completion_id(invocation: str) -> str:
-    return derive_id("completion", invocation)
+    return _digest(f"10:completion{len(invocation)}:{invocation}")  # derive_id("completion", invocation)
 
 
 class Invocation(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -169,7 +172,8 @@ def completion_from(wire: bytes | str | Mapping[str, Any]) -> Completion:
 
 def _from_wire(wire: bytes | str | Mapping[str, Any], kind: Any) -> Any:
     try:
-        record = dict(wire) if isinstance(wire, Mapping) else _decode_any(wire)
+        text = wire.__class__ is str or not isinstance(wire, Mapping)
+        record = _decode_any(wire) if text else dict(wire)  # type: ignore[arg-type]  # as just told apart
         if not isinstance(record, dict):
             raise BadInput(f"{kind.__name__.lower()}(={str(record)[:80]!r}) must be a JSON object")
         known = _KNOWN[kind]

@@ -12,11 +12,15 @@ from clef_runtime.storage.base import Staged
 
 
 class FlowRecords(msgspec.Struct, frozen=True):
-    """A flow as the log holds it; each list is in the order of the ids' first append or by id."""
+    """A flow as the log holds it; each list is in the order of the ids' first append or by id.
+
+    `fired` are the ids of the firings that `edges` record.
+    """
 
     completions: list[Completion]
     invocations: list[Invocation]
     edges: list[SyncEdge]
+    fired: frozenset[str] = frozenset()
 
 
 class ActionLog(Protocol):

@@ -94,6 +94,7 @@ class DynamoDBActionLog:
         completions: list[Completion] = []
         invocations: list[Invocation] = []
         edges: list[SyncEdge] = []
+        fired: list[str] = []
         arguments = {
             "TableName": self._table,
             "KeyConditionExpression": "pk = :pk",
@@ -102,7 +103,8 @@ class DynamoDBActionLog:
         }
         for page in aws.pages(self._call, self._client.query, arguments):
             for item in page:
-                kind = item["sk"]["S"][:2]
+                sort_key = item["sk"]["S"]
+                kind = sort_key[:2]
                 text = item["json"]["S"]
                 if kind == _COMPLETION:
                     completions.append(decode_completion(text))
@@ -110,7 +112,8 @@ class DynamoDBActionLog:
                     invocations.append(decode_invocation(text))
                 else:
                     edges.append(decode_edge(text))
-        return flow_records(completions, invocations, edges)
+                    fired.append(sort_key[2:])  # a Query comes in the order of the sort keys
+        return flow_records(completions, invocations, edges, fired)
 
     def has_sync_edge(self, sync: str, matched_ids: Iterable[str], flow: str) -> bool:
         return self._get(flow, _EDGE + firing_id(sync, matched_ids), consistent=self._consistent) is not None
@@ -160,9 +163,7 @@ class DynamoDBActionLog:
 
     def _item(self, flow: str, sort_key: str, text: bytes) -> Item:
         now_s = self._clock.now()
-        item = _key(flow, sort_key)
-        item["json"] = {"S": text.decode()}
-        item["at"] = {"N": repr(now_s)}
+        item = {"pk": {"S": flow}, "sk": {"S": sort_key}, "json": {"S": text.decode()}, "at": {"N": repr(now_s)}}
         if self._ttl_s is not None:
             item["ttl"] = {"N": str(int(now_s + self._ttl_s))}
         return item

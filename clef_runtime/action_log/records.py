@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 import msgspec
 
@@ -16,16 +17,25 @@ decode_invocation = msgspec.json.Decoder(Invocation).decode
 decode_edge = msgspec.json.Decoder(SyncEdge).decode
 
 
-def by_time(record: Completion | Invocation) -> tuple[str, str]:
-    return (record.timestamp, record.id)
+_by_time = attrgetter("timestamp", "id")
 
 
 def flow_records(
-    completions: Iterable[Completion], invocations: Iterable[Invocation], edges: Iterable[SyncEdge]
+    completions: Iterable[Completion],
+    invocations: Iterable[Invocation],
+    edges: Iterable[SyncEdge],
+    fired: Sequence[str] | None = None,
 ) -> FlowRecords:
-    """A flow in the order that all adapters share: by timestamp, then id; edges by firing."""
+    """A flow in the order that all adapters share: by timestamp, then id; edges by firing.
+
+    Args:
+        fired: the edges' firings, where the backend knows them and gives edges in their order.
+    """
+    edges = list(edges)
+    if fired is None:
+        by_firing = {edge.firing: edge for edge in edges}
+        fired = sorted(by_firing)
+        edges = [by_firing[firing] for firing in fired]
     return FlowRecords(
-        sorted(completions, key=by_time),
-        sorted(invocations, key=by_time),
-        sorted(edges, key=lambda edge: edge.firing),
+        sorted(completions, key=_by_time), sorted(invocations, key=_by_time), edges, frozenset(fired)
     )

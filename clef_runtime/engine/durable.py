@@ -45,9 +45,8 @@ class DurableEngine:
             state.add(completion)
         for completion in completions:
             state.add(completion)
-        fired = {edge.firing for edge in records.edges}
         matches = {match.firing_id: match for each in completions for match in state.matches(each)}
-        return fire_all(self._firer, list(matches.values()), fired, self._gather)
+        return fire_all(self._firer, list(matches.values()), records.fired, self._gather)
 
     def _record(self, completions: Sequence[Completion]) -> None:
         for completion in completions:

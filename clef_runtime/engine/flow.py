@@ -38,16 +38,15 @@ class FlowState:
     Time and memory of a completion go with the syncs that wait for it and the matches it makes.
     """
 
-    __slots__ = ("_buckets", "_completions", "_flow", "_index", "_newest", "_newest_fits")
+    __slots__ = ("_buckets", "_completions", "_flow", "_index", "_pending")
 
     def __init__(self, index: SyncIndex) -> None:
         self._index = index
         self._flow: str | None = None
         self._completions: dict[str, Completion] = {}
         self._buckets: dict[tuple[int, Hashable], list[Entry]] = {}
-        # A completion is mostly asked for its matches right after it was added.
-        self._newest = ""
-        self._newest_fits: Fits = []
+        # In no bucket yet: many a flow is loaded for a completion that joins with nothing.
+        self._pending: list[Completion] = []
 
     def __len__(self) -> int:
         return len(self._completions)
@@ -68,17 +67,22 @@ class FlowState:
                 )
             self._flow = completion.flow
         self._completions[completion.id] = completion
-        fits = self._index.fits(completion)
-        for place, values in fits:
-            for insert in place.inserts:
-                key = (insert.bucket, insert.key(values))
-                entries = self._buckets.get(key)
-                if entries is None:
-                    self._buckets[key] = [(completion, values)]
-                else:
-                    entries.append((completion, values))
-        self._newest, self._newest_fits = completion.id, fits
+        self._pending.append(completion)
         return True
+
+    def _take_up(self, known: Completion, its_fits: Fits) -> None:
+        """Puts what is pending into its buckets, in the order in which it was added."""
+        for completion in self._pending:
+            fits = its_fits if completion is known else self._index.fits(completion)
+            for place, values in fits:
+                for insert in place.inserts:
+                    key = (insert.bucket, insert.key(values))
+                    entries = self._buckets.get(key)
+                    if entries is None:
+                        self._buckets[key] = [(completion, values)]
+                    else:
+                        entries.append((completion, values))
+        self._pending.clear()
 
     def matches(self, completion: Completion) -> list[Match]:
         """Every match that the completion takes part in, whichever of its completions came last; each once,
@@ -90,7 +94,7 @@ class FlowState:
         known = self._completions.get(completion.id)
         if known is None:
             raise BadInput(f"completion {completion.id!r} is not in this flow's state; add it first")
-        fits = self._newest_fits if known.id == self._newest else self._index.fits(known)
+        fits = self._index.fits(known)
         found: list[Match] = []
         twins: dict[str, Match] = {}
         for place, values in fits:
@@ -98,7 +102,10 @@ class FlowState:
             if place.alone:
                 bindings = dict(zip(place.names, values, strict=True))
                 found.append(Match(program, (known,), bindings, firing_id(program.name, (known.id,))))
-            elif not program.twins:
+                continue
+            if self._pending:
+                self._take_up(known, fits)
+            if not program.twins:
                 found += [_match(program, assigned) for assigned in self._joined(place, known, values)]
             else:
                 for assigned in self._joined(place, known, values):

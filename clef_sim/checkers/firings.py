@@ -103,10 +103,16 @@ def _computed_anew(case: Case, firing: FiringStory) -> str | None:
         changed = case.story.changed.get(invocation.id)
         if changed is not None:
             other, turn = changed
+            if (other.concept, other.action) != (invocation.concept, invocation.action):
+                return (
+                    f"{case.words.invocation(invocation)} and {case.words.invocation(other)}, sent"
+                    f" {case.words.did(turn.event)}, share one id. Look at how the invocations of a firing are"
+                    " numbered (engine/prepare.py; model.py, invocation_id)"
+                )
             return (
                 f"{case.words.invocation(invocation)} was sent with input {case.words.value(invocation.input)}"
                 f" and again {case.words.did(turn.event)} with {case.words.value(other.input)}:"
-                " computed anew, not taken from the stored firing (engine/firing.py)"
+                " computed anew, not taken from the stored firing (guard/, claim; engine/firing.py)"
             )
     return _too_many(case, firing)
 
@@ -153,7 +159,8 @@ def _sent_after_edge(case: Case, firing: FiringStory) -> str | None:
         return None
     return (
         f"it was sent {case.words.did(done.event)} and recorded as fired at {seconds(edge.event.at)}, and sent"
-        f" again {case.words.did(again.event)}. Look at whether edges are looked at before firing (engine/)"
+        f" again {case.words.did(again.event)}; no guard was asked. Look at whether edges are looked at before"
+        " firing (engine/firing.py, fire; engine/persistent.py; action_log/)"
     )
 
 

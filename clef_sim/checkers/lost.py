@@ -5,12 +5,12 @@ The words under an offence say how far the firing came, and what ended it there.
 
 from __future__ import annotations
 
-from clef_runtime.model import Invocation, concept_name
+from clef_runtime.model import Invocation
 from clef_sim.checkers.accounts import Account
 from clef_sim.checkers.case import Case
 from clef_sim.checkers.firings import nothing_to_examine
-from clef_sim.checkers.reference import Required
-from clef_sim.checkers.story import FlowStory, Recorded, Sending, Turn
+from clef_sim.checkers.story import Sending, Turn
+from clef_sim.checkers.unfired import name_of, unfired, where_of
 from clef_sim.checkers.verdict import Offences, Verdict
 from clef_sim.checkers.words import listed, seconds
 
@@ -75,7 +75,7 @@ def _nothing_sent(case: Case, account: Account) -> str:
         return _decided(case, won, "it was claimed", "the claim", firing.claims)
     if firing.acquires or firing.claims:
         return _refused(case, [*firing.acquires, *firing.claims])
-    return _undecided(case, account)
+    return unfired(case, account)
 
 
 def _decided(case: Case, turn: Turn, what: str, after: str, turns: list[Turn]) -> str:
@@ -97,7 +97,8 @@ def _told_later(holder: Turn, turns: list[Turn]) -> str:
         return f"{asked}, though nobody had marked it. Look at how a stored claim is read (guard/, _answer)"
     return (
         f"{asked}, and nobody came again after the lease. Look at what a held claim leads to"
-        " (engine/firing.py, _claim; serverless/service.py; redelivery)"
+        " (engine/firing.py, _claim; serverless/service.py; redelivery) and at how its end is read (guard/,"
+        " _answer)"
     )
 
 
@@ -128,91 +129,6 @@ def _refused(case: Case, turns: list[Turn]) -> str:
     )
 
 
-def _undecided(case: Case, account: Account) -> str:
-    """Nobody asked the guard or sent: was it evaluated at all, and with what in sight?"""
-    ids = account.match.key[1]
-    flow = account.flow
-    last = max((flow.completions[id] for id in ids), key=lambda each: each.index)
-    blind: list[str] = []
-    if _never_handed(case, flow, last.completion.id):
-        return (
-            f"its last completion, {case.words.completion(last.completion.id)}, was recorded by {last.who} at"
-            f" {seconds(last.at)} and never handed to an engine{_fate(case, last.who, last.at)}.{_required(account)}"
-            " Look at what follows the append (serverless/roles.py, receiver.py)"
-        )
-    for turn in flow.loads:
-        own = {id for id in ids for each in case.story.appends.get(id, ()) if each.event.who == turn.event.who}
-        seen = own.union(turn.event.data["ids"])
-        unseen = [id for id in ids if id not in seen]
-        if not unseen:
-            return (
-                f"{turn.event.who} loaded the flow with all of its completions at {seconds(turn.event.at)}, and"
-                f" neither claimed nor sent it{_after(case, turn)}."
-                f"{_required(account)} Look at matching (engine/flow.py, matching.py)"
-                f"{_where(account)} and at what is done with a"
-                " match (engine/durable.py, firing.py)"
-            )
-        stale = [id for id in unseen if _was_there(flow.completions[id], turn)]
-        if stale or len(unseen) < len(ids) or len(ids) == 1:
-            blind.append(_blind(case, account, turn, (stale or unseen)[0]))
-    if blind:
-        return (
-            f"nobody saw all of its completions: {listed(blind, '; ')}."
-            " Append before the flow is loaded, and load with consistent reads (engine/durable.py, action_log/)"
-        )
-    handed = [turn for id in ids for turn in case.story.published.get(id, [])]
-    fate = case.words.fate(last.who, last.at)
-    because = f": {fate}" if fate else ""
-    if not handed:
-        return (
-            f"its last completion was recorded by {last.who} at {seconds(last.at)} and never handed to an"
-            f" engine that fired it{because}.{_required(account)}"
-            " Look at what follows the append (serverless/, receiver.py), at how answers are read (transport/http.py)"
-            " and at matching (engine/)"
-        )
-    return (
-        f"its last completion was recorded by {last.who} at {seconds(last.at)}, published, and never"
-        f" evaluated{because}. Look at the completion queue (redelivery, dead letters, batch answers)"
-    )
-
-
-def _never_handed(case: Case, flow: FlowStory, id: str) -> bool:
-    """Whether nobody gave the completion to an engine: by a queue, or by the engine in the one who recorded it.
-    Over HTTP to an engine apart, the history does not say."""
-    if case.story.published:
-        return id not in case.story.published
-    if case.story.loaders.keys().isdisjoint(case.story.recorders):
-        return False
-    recorders = {turn.event.who for turn in case.story.appends.get(id, ())}
-    return not any(turn.event.who in recorders for turn in flow.loads)
-
-
-def _fate(case: Case, who: str, at: float) -> str:
-    fate = case.words.fate(who, at)
-    return f": {fate}" if fate else ""
-
-
-def _blind(case: Case, account: Account, turn: Turn, unseen: str) -> str:
-    recorded = account.flow.completions[unseen]
-    there = _was_there(recorded, turn)
-    when = f"which had been recorded at {seconds(recorded.at)}" if there else "which was not yet recorded"
-    return (
-        f"{turn.event.who} loaded the flow at {seconds(turn.event.at)} without"
-        f" {case.words.completion(unseen)}, {when}"
-    )
-
-
-def _was_there(recorded: Recorded, load: Turn) -> bool:
-    """Whether the append had been answered when the load began."""
-    began = float(load.event.data.get("began", load.event.at))
-    return recorded.at <= began and recorded.index < load.index
-
-
-def _after(case: Case, turn: Turn) -> str:
-    fate = case.words.fate(turn.event.who, turn.event.at)
-    return f" ({fate})" if fate else ""
-
-
 # ---- something was sent
 
 
@@ -224,7 +140,7 @@ def _partly_sent(case: Case, account: Account) -> str:
     return (
         f"of {len(account.required or ())} invocations that the reference requires, {_missing(account)} was"
         f" never sent{_fallen(case, sending)}; sent: {sent}{early}."
-        f" Look at the loop over bindings and actions (engine/prepare.py){_where(account)} and at the dispatch"
+        f" Look at the loop over bindings and actions (engine/prepare.py){where_of(account)} and at the dispatch"
         " (engine/firing.py, transport/)"
     )
 
@@ -260,8 +176,8 @@ def _where_it_ended(case: Case, account: Account, invocation: Invocation) -> str
         return (
             f"sending {name} {case.words.did(last.event)} ended in {last.event.data.get('error', 'an error')}"
             f"{_fallen(case, last)}, its action never started, and it was not sent again."
-            " Look at what a failed dispatch leads to (engine/firing.py, transport/), and at whether its message"
-            " comes again (batch answers: serverless/lambda_handler.py)"
+            " Look at what a failed dispatch leads to (engine/firing.py, evaluator.py, persistent.py; transport/),"
+            " and at whether its message comes again (batch answers: serverless/lambda_handler.py)"
         )
     last_run = runs[-1]
     who, at = last_run.event.who, last_run.event.at
@@ -281,19 +197,5 @@ def _fallen(case: Case, sending: Sending) -> str:
     return f" ({fate})" if fate else ""
 
 
-def _where(account: Account) -> str:
-    return ", its where (engine/where.py)" if account.match.sync.where else ""
-
-
-def _required(account: Account) -> str:
-    if account.required is None:
-        return " Nobody read the facts that its where needs."
-    return f" The reference requires {listed(_name(each) for each in account.required)}."
-
-
 def _missing(account: Account) -> str:
-    return listed(f"{_name(each)} with {each.input!r:.120}" for each in account.missing)
-
-
-def _name(required: Required) -> str:
-    return f"{concept_name(required.concept)}/{required.action}"
+    return listed(f"{name_of(each)} with {each.input!r:.120}" for each in account.missing)

@@ -12,8 +12,9 @@ from clef_runtime import errors
 from clef_runtime.model import Completion
 from clef_sim.checkers.case import Case
 from clef_sim.checkers.expressions import equal
-from clef_sim.checkers.story import Run
+from clef_sim.checkers.story import Recorded, Run
 from clef_sim.checkers.words import listed, seconds
+from clef_sim.history import Event
 
 _NO_OUTCOME = tuple(
     each.__name__
@@ -28,6 +29,10 @@ _NO_OUTCOME = tuple(
     )
 )
 """A service's failure ends an execution and says nothing of its action; other errors are variant `error`."""
+
+
+_NOUNS = {"sent": "dispatch", "appended": "append", "stored": "write", "published": "publishing", "fired": "mark"}
+"""What the ports' events are called in a sentence."""
 
 
 def _completion_is_what_was_returned(case: Case) -> Iterator[str]:
@@ -61,10 +66,11 @@ def _published_as_recorded(case: Case) -> Iterator[str]:
     for id, turns in case.story.published.items():
         flow = case.story.flows[turns[0].event.data["record"].flow]
         recorded = flow.completions.get(id)
-        for turn in turns if recorded is not None else ():
+        if recorded is None or not _recorded_where_it_ran(case, recorded):
+            continue  # a receiver that keeps no record cannot answer from it
+        on_record = recorded.completion
+        for turn in turns:
             told: Completion = turn.event.data["record"]
-            assert recorded is not None
-            on_record = recorded.completion
             if told.variant != on_record.variant or not equal(told.output, on_record.output):
                 yield (
                     f"completion {case.words.completion(id)} of flow {flow.id[:6]} was published"
@@ -75,21 +81,28 @@ def _published_as_recorded(case: Case) -> Iterator[str]:
                 break
 
 
+def _recorded_where_it_ran(case: Case, recorded: Recorded) -> bool:
+    return any(run.event.who == recorded.who for run in case.story.runs.get(recorded.completion.parent or "", ()))
+
+
 def _no_means_no(case: Case) -> Iterator[str]:
     for event, call in case.story.denied:
         yield (
-            f"the {event.kind} of {event.name} {case.words.did(event)} ended in {event.data.get('error')}, which says"
-            f" it was surely not done; but its {call.name} got no answer ({call.data.get('error')}) and was applied."
+            f"{_named(case, event)} ended in {event.data.get('error')}, which says it was surely not done; but its"
+            f" {call.name} got no answer ({call.data.get('error')}) and was applied."
             " Look at what errors of the service and its client are read as (aws.py, translate; retry.py)"
         )
 
 
+def _named(case: Case, event: Event) -> str:
+    return f"the {_NOUNS.get(event.kind, event.kind)} of {event.name} {case.words.did(event)}"
+
+
 def _yes_means_yes(case: Case) -> Iterator[str]:
     for event, call in case.story.claimed_done:
-        status = f", status {call.data['status']}" if call.data.get("status") else ""
+        how = call.data.get("error") or f"status {call.data.get('status')}"
         yield (
-            f"the {event.kind} of {event.name} {case.words.did(event)} ended well, though its last call, {call.name},"
-            f" was not: {call.data.get('error') or call.outcome}{status}."
+            f"{_named(case, event)} ended well, though its last call, {call.name}, ended in {how}."
             " Look at what is made of a failed call (retry.py, aws.py, transport/)"
         )
 

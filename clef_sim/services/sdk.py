@@ -83,6 +83,10 @@ def refuse_unmodelled(what: str, names: Iterable[str], modelled: Iterable[str]) 
     raise Unmodelled(f"{what}: {unknown} is not modelled; modelled are: {', '.join(sorted(modelled))}")
 
 
+_FITTING: set[tuple[str, ...]] = set()
+"""(what, its names) of requests that have been checked: there are as many as the callers have ways to ask."""
+
+
 def check_names(what: str, given: Iterable[str], required: tuple[str, ...], optional: tuple[str, ...]) -> None:
     """Checks the field names of a nested request.
 
@@ -90,6 +94,9 @@ def check_names(what: str, given: Iterable[str], required: tuple[str, ...], opti
         Unmodelled: names a field that the model does not have.
         Malformed: a required field is missing.
     """
+    shape = (what, *given)
+    if shape in _FITTING:
+        return
     names = set(given)
     modelled = {*required, *optional}
     if not names <= modelled:
@@ -97,6 +104,7 @@ def check_names(what: str, given: Iterable[str], required: tuple[str, ...], opti
     for name in required:
         if name not in names:
             raise Malformed(f'Missing required parameter in {what}: "{name}"')
+    _FITTING.add(shape)
 
 
 def operation(

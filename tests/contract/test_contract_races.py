@@ -78,4 +78,5 @@ def test_staged_writes_over_the_same_rows_in_any_order_all_commit(racing_log: Ba
         return bool(log.append(completion(f"c{thread}"), along=along))
 
     assert _at_once(write) == [True] * THREADS
+    assert racing_log.clock.pauses == [], "they waited in a circle"
     assert len({row["by"] for row in storage.find("rows")}) == 1

@@ -164,6 +164,7 @@ def _filled(backend: Backend) -> Any:
         ({"name": ""}, "e"),
         ({"name": None}, "d"),
         ({"age": 30}, "ab"),
+        ({"age": 30.0}, "ab"),
         ({"active": True}, "ae"),
         ({"active": 1}, "c"),
         ({"long": "x" * 500}, "c"),

@@ -32,7 +32,7 @@ BUGS = (
         new="for each in completions[-1:] for match in",
         runs=("suite/orders-compensation.yaml event-driven",),
         checker="no_lost_firing",
-        words=("engine/",),
+        words=("neither claimed nor sent", "engine/durable.py"),
     ),
     Bug(
         name="mark-before-send",
@@ -41,7 +41,7 @@ BUGS = (
         new="        guard.mark_fired(claim)\n        back = self._send(claim.firing)\n",
         runs=("hazards/4-partial-dispatch.yaml lease",),
         checker="no_lost_firing",
-        words=("engine/firing.py",),
+        words=("Send first, then mark", "engine/firing.py"),
     ),
     Bug(
         name="failed-send-swallowed",
@@ -61,7 +61,7 @@ BUGS = (
         '        if claim.state == "held":\n            raise Held(',
         runs=("hazards/1-crash-after-acquire.yaml lease and per-request",),
         checker="no_lost_firing",
-        words=("held", "engine/firing.py"),
+        words=("'held'", "engine/firing.py, _claim"),
     ),
     Bug(
         name="edge-not-recorded",
@@ -88,7 +88,7 @@ BUGS = (
         new="    for ended in gather(calls[:1]):\n",
         runs=("suite/orders-steady.yaml event-driven",),
         checker="no_lost_firing",
-        words=("engine/",),
+        words=("neither claimed nor sent", "firing.py"),
     ),
     Bug(
         name="once-for-lease",
@@ -106,7 +106,7 @@ BUGS = (
         new="        if self._guard is not None:\n            return",
         runs=("suite/orders-steady.yaml event-driven",),
         checker="no_duplicate_firing",
-        words=("engine/",),
+        words=("no guard was asked", "engine/firing.py"),
     ),
     Bug(
         name="failure-swallowed",
@@ -124,7 +124,7 @@ BUGS = (
         new="                continue\n",
         runs=("suite/orders-queue-throttled.yaml",),
         checker="no_lost_firing",
-        words=("engine/",),
+        words=("not sent again", "evaluator.py"),
     ),
     Bug(
         name="engine-forgets-fired",
@@ -133,7 +133,7 @@ BUGS = (
         new="                        pass\n",
         runs=("suite/orders-engine-alone.yaml",),
         checker="no_duplicate_firing",
-        words=("engine/",),
+        words=("sent again", "engine/persistent.py"),
     ),
     Bug(
         name="engine-drops-what-failed",
@@ -142,7 +142,7 @@ BUGS = (
         new="                    pass\n",
         runs=("suite/orders-engine-retries.yaml",),
         checker="no_lost_firing",
-        words=("engine/",),
+        words=("not sent again", "persistent.py"),
     ),
     Bug(
         name="replay-forgets-edges",
@@ -160,6 +160,6 @@ BUGS = (
         new="                pass\n",
         runs=("suite/orders-engine-alone.yaml",),
         checker="no_lost_firing",
-        words=("engine/",),
+        words=("engine/persistent.py, replay",),
     ),
 )

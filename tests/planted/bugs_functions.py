@@ -57,7 +57,7 @@ BUGS = (
         new="        except ZeroDivisionError as error:\n",
         runs=("suite/fanout-broken-action.yaml event-driven",),
         checker="no_lost_firing",
-        words=("receiver.py",),
+        words=("ValueError", "receiver.py"),
     ),
     Bug(
         name="refusal-read-as-variant",
@@ -139,8 +139,8 @@ BUGS = (
         '            answer = self._client.post(url, content=body, headers={"content-type": "application/json"})\n'
         "        except httpx.TransportError:\n            return []\n",
         runs=("suite/orders-calls-unheard.yaml persistent",),
-        checker="no_lost_firing",
-        words=("transport/",),
+        checker="causality",
+        words=("ReadTimeout", "transport/"),
     ),
     Bug(
         name="5xx-read-as-success",
@@ -148,8 +148,8 @@ BUGS = (
         old="            raise _refusal(url, answer)\n",
         new="            return []\n",
         runs=("hazards/4-partial-dispatch-http.yaml lease",),
-        checker="no_lost_firing",
-        words=("transport/",),
+        checker="causality",
+        words=("status 502", "transport/"),
     ),
     Bug(
         name="first-function-only",
@@ -185,7 +185,7 @@ BUGS = (
         new="    (Indeterminate, 400),\n",
         runs=("suite/orders-answers-lost.yaml event-driven",),
         checker="no_lost_firing",
-        words=("serverless/",),
+        words=("ended in Indeterminate", "serverless/service.py"),
     ),
     Bug(
         name="held-read-as-refusal",
@@ -194,7 +194,7 @@ BUGS = (
         new="    (Held, 200),\n",
         runs=("hazards/1-crash-after-acquire.yaml lease and per-request",),
         checker="no_lost_firing",
-        words=("serverless/",),
+        words=("'held'", "serverless/service.py"),
     ),
     Bug(
         name="throttle-swallowed",

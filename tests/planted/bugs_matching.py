@@ -114,8 +114,8 @@ BUGS = (
         old="                action_number += 1\n",
         new="",
         runs=("suite/orders-steady.yaml event-driven",),
-        checker="no_lost_firing",
-        words=("engine/prepare.py",),
+        checker="no_duplicate_firing",
+        words=("share one id", "engine/prepare.py"),
     ),
     Bug(
         name="filter-inverted",

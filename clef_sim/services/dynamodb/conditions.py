@@ -153,6 +153,10 @@ def _in(node: Node) -> Test:
 def _call(node: Node) -> Test:
     name, operands = node[1], [compile_operand(part) for part in node[2]]
     first = operands[0]
+    if name == "attribute_not_exists" and node[2][0][0] == "path" and len(node[2][0][1]) == 1:
+        top = node[2][0][1][0]
+        if top[0] != "#":
+            return lambda item, _names, _values: top not in item
     if name == "attribute_exists":
         return lambda item, names, values: first(item, names, values) is not None
     if name == "attribute_not_exists":

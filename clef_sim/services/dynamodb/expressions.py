@@ -81,7 +81,9 @@ class Plan:
         """
         names: Names = request.get("ExpressionAttributeNames", _EMPTY)
         values: Values = request.get("ExpressionAttributeValues", _EMPTY)
-        if names.keys() != self.names or values.keys() != self.values:
+        if ((names or self.names) and names.keys() != self.names) or (
+            (values or self.values) and values.keys() != self.values
+        ):
             raise self._misfit(request, names, values)
         for label, (token, what, kinds) in self.checks:
             if kind_of(values[token]) not in kinds:

@@ -73,7 +73,10 @@ class Rows:
         if new is not None:
             self.bytes += new[1]
             self.count += 1
-            self._put(pk, sk, new)
+            if old is not None and self.single:
+                self.singles[pk] = new
+            else:
+                self._put(pk, sk, new)
         elif old is not None:
             self._remove(pk, sk)
 

@@ -50,6 +50,8 @@ class Table:
         lag_s: drawn once per write: how long eventual reads do not see it.
         ttl_delay_s: drawn once per expired item: how long it stays after its expiry.
 
+    `expiries` is a heap of what `sweep` has to look at: (when, number, partition key, sort key, expiry).
+
     The hook `on_lag`, None by default, is asked by each read of items that eventual reads may miss (True: by a
     consistent read, which does not), and says whether this one misses them.
     """
@@ -59,6 +61,7 @@ class Table:
     ) -> None:
         self.schema = schema
         self.name = schema.name
+        self._keys = tuple(zip(schema.key_names, (schema.pk_kind, schema.sk_kind), strict=False))
         self.rows = Rows(single=schema.sk_name is None)
         self.consumed = Consumed()
         self.forced_lag_s: float | None = None
@@ -69,8 +72,8 @@ class Table:
         self._read_meters = _meters(limits.partition_rru_s, limits.table_rru_s)
         self._past: dict[Any, dict[Any, list[tuple[float, Stored | None]]]] = {}
         self._past_ends: list[tuple[float, int, Any, Any]] = []
-        self._expiries: list[tuple[float, int, Any, Any, float]] = []
-        self._replaced = 0  # entries of _expiries whose item has been replaced since
+        self.expiries: list[tuple[float, int, Any, Any, float]] = []
+        self._replaced = 0  # entries of expiries whose item has been replaced since
         self._count = 0
 
     # keys
@@ -91,12 +94,10 @@ class Table:
 
     def exact_key(self, key: Item) -> tuple[Any, Any]:
         """As `key_of`, for a `Key` parameter: it must hold the key attributes and nothing else."""
-        schema = self.schema
-        wanted = schema.key_names
-        if len(key) != len(wanted) or any(name not in key for name in wanted):
+        if len(key) != len(self._keys):
             raise invalid("The provided key element does not match the schema")
-        for name, kind in zip(wanted, (schema.pk_kind, schema.sk_kind), strict=False):
-            if kind not in key[name]:
+        for name, kind in self._keys:
+            if name not in key or kind not in key[name]:
                 raise invalid("The provided key element does not match the schema")
         return self.key_of(key)
 
@@ -249,7 +250,7 @@ class Table:
     def enable_ttl(self, name: str) -> None:
         """Items whose number in attribute `name` (epoch seconds) has passed are removed, late."""
         self.ttl_name = name
-        self._expiries, self._replaced = [], 0
+        self.expiries, self._replaced = [], 0
         rows = self.rows
         for pk in list(rows.singles if rows.single else rows.partitions):
             for sk, stored in rows.partition(pk).items.items():
@@ -257,7 +258,7 @@ class Table:
 
     def disable_ttl(self) -> None:
         self.ttl_name = None
-        self._expiries, self._replaced = [], 0
+        self.expiries, self._replaced = [], 0
 
     def _expiry(self, stored: Stored | None) -> float | None:
         value = None if stored is None or self.ttl_name is None else stored[0].get(self.ttl_name)
@@ -265,39 +266,35 @@ class Table:
 
     def _note_expiry(self, pk: Any, sk: Any, old: Stored | None, new: Stored | None) -> None:
         expiry = self._expiry(new)
-        before = self._expiry(old)
+        before = None if old is None else self._expiry(old)
         if before == expiry:
             return
         if before is not None:
             self._replaced += 1
-            if self._replaced > 64 and self._replaced > len(self._expiries) // 2:
+            if self._replaced > 64 and self._replaced > len(self.expiries) // 2:
                 self._compact()
         if expiry is not None:
             self._count += 1
-            heapq.heappush(self._expiries, (expiry, self._count, pk, sk, expiry))
+            heapq.heappush(self.expiries, (expiry, self._count, pk, sk, expiry))
 
     def _compact(self) -> None:
-        kept = [each for each in self._expiries if self._expiry(self.rows.get(each[2], each[3])) == each[4]]
-        self._expiries = kept
+        kept = [each for each in self.expiries if self._expiry(self.rows.get(each[2], each[3])) == each[4]]
+        self.expiries = kept
         heapq.heapify(kept)
         self._replaced = 0
 
     def sweep(self, now: float) -> None:
         """Removes what is due. An entry comes up twice: at expiry, when its delay is drawn, and after it."""
-        while self._expiries and self._expiries[0][0] <= now:
-            due, number, pk, sk, expiry = heapq.heappop(self._expiries)
+        while self.expiries and self.expiries[0][0] <= now:
+            due, number, pk, sk, expiry = heapq.heappop(self.expiries)
             stored = self.rows.get(pk, sk)
             if self._expiry(stored) != expiry or now - expiry > _TTL_AGE_S_MAX:
                 continue
             if number > 0:
-                heapq.heappush(self._expiries, (due + self._ttl_delay_s(), -number, pk, sk, expiry))
+                heapq.heappush(self.expiries, (due + self._ttl_delay_s(), -number, pk, sk, expiry))
             else:
                 self.commit(pk, sk, stored, None, now)
                 self._replaced = max(0, self._replaced - 1)
-
-    @property
-    def sweep_due(self) -> float | None:
-        return self._expiries[0][0] if self._expiries else None
 
 
 def _meters(*rates_s: float | None) -> list[Meter | None]:

@@ -68,7 +68,7 @@ class Tokens:
 
 
 def write(
-    table_of: Callable[[str], Table], tokens: Tokens, conflict: Conflict, request: Request, now: float
+    table_at: Callable[[str, float], Table], tokens: Tokens, conflict: Conflict, request: Request, now: float
 ) -> Answer:
     """Applies all writes, or raises Refusal with the reason of each."""
     items = request["TransactItems"]
@@ -76,11 +76,15 @@ def write(
     _check_count(items)
     if token is not None and tokens.known(token, items, now):
         return {"ResponseMetadata": METADATA}
-    writes = _prepared(table_of, items)
+    writes = _prepared(table_at, items, now)
     reasons = [_reason(one, conflict, now) for one in writes]
-    if any(reason is not _NO_REASON for reason in reasons):
+    if reasons.count(_NO_REASON) < len(reasons):
         raise _canceled(reasons)
-    if sum(one.new[1] for one in writes if one.new is not None) > TRANSACTION_BYTES_MAX:
+    size = 0
+    for one in writes:
+        if one.new is not None:
+            size += one.new[1]
+    if size > TRANSACTION_BYTES_MAX:
         raise invalid("Collection size exceeded: transaction request cannot be larger than 4 MB")
     for one in writes:
         one.commit(now)
@@ -98,17 +102,17 @@ def _check_count(items: list[Request]) -> None:
         )
 
 
-def _prepared(table_of: Callable[[str], Table], items: list[Request]) -> list[Write]:
+def _prepared(table_at: Callable[[str, float], Table], items: list[Request], now: float) -> list[Write]:
     writes: list[Write] = []
     seen: set[tuple[str, Any, Any]] = set()
     for entry in items:
-        check_names("TransactWriteItems", entry, (), tuple(_SHAPES))
-        if len(entry) != 1:
+        if len(entry) != 1 or next(iter(entry)) not in _SHAPES:
+            check_names("TransactWriteItems", entry, (), tuple(_SHAPES))
             raise invalid("TransactItems can only contain one of Check, Put, Update or Delete")
         ((shape, wanted),) = entry.items()
         kind, required, optional = _SHAPES[shape]
         check_names(shape, wanted, required, optional)
-        one = Write(table_of(wanted["TableName"]), kind, wanted)
+        one = Write(table_at(wanted["TableName"], now), kind, wanted)
         key = (one.table.name, one.pk, one.sk)
         if key in seen:
             raise invalid("Transaction request cannot include multiple operations on one item")
@@ -124,7 +128,8 @@ def _reason(one: Write, conflict: Conflict, now: float) -> Reason:
     try:
         one.charge(now, times=2)
         one.check()
-        one.compute(now, times=2)
+        if one.kind == "update":
+            one.compute(now, times=2)
     except Refusal as refusal:
         return {"Code": _CODES[refusal.code], "Message": refusal.message, **refusal.extra}
     return _NO_REASON

@@ -151,13 +151,30 @@ def measure_value(value: Value) -> int:
 def measure_fields(fields: Item) -> int:
     size = 0
     for name, value in fields.items():
-        text = value.get("S")
-        if text is None or len(value) != 1:
-            size += len(name.encode()) + measure_value(value)
-        elif text.isascii() and name.isascii():  # by far the most frequent; unfolded for speed
-            size += len(name) + len(text)
-        else:
-            size += len(name.encode()) + len(text.encode())
+        size += _name_bytes.get(name) or _measure_name(name)
+        # Text and plain numbers are by far the most frequent; unfolded for speed.
+        if len(value) == 1:
+            if "S" in value:
+                text = value["S"]
+                size += len(text) if text.isascii() else len(text.encode())
+                continue
+            if "N" in value:
+                text = value["N"]
+                if text.isdigit() and text.isascii() and text[0] != "0" and len(text) < 22:
+                    size += 1 + (len(text) + 1) // 2
+                    continue
+        size += measure_value(value)
+    return size
+
+
+_name_bytes: dict[str, int] = {}
+_NAMES_MAX = 4096  # more means that somebody writes values into names
+
+
+def _measure_name(name: str) -> int:
+    if len(_name_bytes) >= _NAMES_MAX:
+        _name_bytes.clear()
+    size = _name_bytes[name] = len(name.encode())
     return size
 
 

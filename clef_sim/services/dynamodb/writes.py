@@ -39,8 +39,8 @@ class Write:
         else:
             self.key = request["Key"]
             self.pk, self.sk = table.exact_key(self.key)
-        if kind == "update":
-            _keep_keys(table, plan, self.names)
+            if kind == "update":
+                _keep_keys(table, plan, self.names)
         self.old = table.rows.get(self.pk, self.sk)
         self.units = 0
 
@@ -67,9 +67,8 @@ class Write:
         raise Refusal("ConditionalCheckFailedException", CONDITION_FAILED, **extra)
 
     def compute(self, now: float, times: int = 1) -> None:
-        """Finds the new item of an update, and pays for its growth. Raises Refusal where it cannot be applied."""
-        if self.kind != "update":
-            return
+        """Finds the new item of an update, and pays for its growth. Raises Refusal where it cannot be applied.
+        Other kinds have none to find."""
         base = self.key if self.old is None else self.old[0]
         update = self.plan.update
         self.new = measure(base if update is None else update(base, self.names, self.values))
