@@ -51,7 +51,5 @@ def load_app(module: str) -> App:
         raise BadInput(f"app(={module!r}) does not import: {type(error).__name__}: {error}") from error
     app = getattr(found, "app", None)
     if not isinstance(app, App):
-        raise BadInput(
-            f"app(={module!r}): the module must define `app = App(...)`; it holds {type(app).__name__}"
-        )
+        raise BadInput(f"app(={module!r}): the module must define `app = App(...)`; it holds {type(app).__name__}")
     return app

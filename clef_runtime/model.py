@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -136,6 +136,8 @@ def complete(invocation: Invocation, outcome: Outcome, timestamp: str) -> Comple
     )
 
 
+Message = TypeVar("Message", Invocation, Completion)
+
 _encoder = msgspec.json.Encoder()
 _decode_any = msgspec.json.Decoder().decode
 _KNOWN = {
@@ -170,7 +172,7 @@ def completion_from(wire: bytes | str | Mapping[str, Any]) -> Completion:
     return _from_wire(wire, Completion)
 
 
-def _from_wire(wire: bytes | str | Mapping[str, Any], kind: Any) -> Any:
+def _from_wire(wire: bytes | str | Mapping[str, Any], kind: type[Message]) -> Message:
     try:
         text = wire.__class__ is str or not isinstance(wire, Mapping)
         record = _decode_any(wire) if text else dict(wire)  # type: ignore[arg-type]  # as just told apart

@@ -93,9 +93,7 @@ class Receiver:
     def _on_record(self, completion: Completion, log: ActionLog) -> Completion:
         recorded = log.get(completion.flow, completion.id)
         if recorded is None:
-            raise Indeterminate(
-                f"completion {completion.id}: refused as recorded, but not to be read; try again"
-            )
+            raise Indeterminate(f"completion {completion.id}: refused as recorded, but not to be read; try again")
         return recorded
 
     def _act(self, invocation: Invocation, storage: Storage) -> Outcome:

@@ -66,9 +66,7 @@ def web_concept() -> Concept:
     return web
 
 
-def open_flow(
-    request: HttpRequest, routes: Iterable[Route], *, request_id: str, timestamp: str
-) -> Invocation:
+def open_flow(request: HttpRequest, routes: Iterable[Route], *, request_id: str, timestamp: str) -> Invocation:
     """The invocation that opens a flow. The same `request_id` opens the same flow, so a client's retry is
     recognised. The input holds `request` (the flow), `method`, `path`, `route`, `params`, `query`, `token`
     (of the Authorization header, without its scheme) and `body`. Token and body are null where there is

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from clef_runtime.errors import ClefError
-from clef_sim.commands import explain, plan, run, syncs
+from clef_sim.commands import doctor, emulators, explain, plan, run, syncs
 from clef_sim.commands.output import BAD_INPUT, INTERRUPTED, say
 
 
@@ -62,6 +62,8 @@ app.command("replay")(run.replay)
 app.command("plan")(plan.plan)
 app.command("explain")(explain.explain)
 app.add_typer(syncs.app, name="syncs")
+app.add_typer(emulators.app, name="emulators")
+app.command("doctor")(doctor.doctor)
 
 
 def main() -> None:

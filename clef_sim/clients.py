@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import httpx
 
@@ -13,7 +12,6 @@ from clef_runtime.context import Clock
 from clef_runtime.deploy.clients import Clients
 from clef_runtime.deploy.wiring import Ports
 from clef_runtime.engine.where import Facts
-from clef_runtime.errors import NotFound
 from clef_runtime.guard.base import FiringGuard
 from clef_runtime.storage.base import Storage
 from clef_runtime.transport.base import Dispatcher, Publisher
@@ -31,48 +29,26 @@ from clef_sim.recorded import (
     recorded_catalogue,
 )
 
-FUNCTION_HOST = "lambda-url.invalid"
+FUNCTION_HOST = "function.invalid"
 ENGINE_HOST = "engine.invalid"
 
 
 class SimClients(Clients):
-    """The SDK clients of one instance.
+    """The clients of one instance that every cloud has.
 
     Args:
-        models: what answers, by service (`dynamodb`, `sqs`).
-        queue_urls: by queue name.
         http_timeout_s: longer than a function may run.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        models: Mapping[str, Any],
-        queue_urls: Mapping[str, str],
-        instance: Instance,
-        *,
-        http_timeout_s: float,
-    ) -> None:
-        self._network, self._models, self._instance = network, models, instance
-        self._queue_urls, self._timeout_s = queue_urls, http_timeout_s
+    def __init__(self, network: Network, instance: Instance, *, http_timeout_s: float) -> None:
+        self._network, self._instance, self._timeout_s = network, instance, http_timeout_s
         self._http: httpx.Client | None = None
-
-    def dynamodb(self) -> Any:
-        return self._network.client("dynamodb", self._models["dynamodb"], self._instance)
-
-    def sqs(self) -> Any:
-        return self._network.client("sqs", self._models["sqs"], self._instance)
 
     def http(self) -> httpx.Client:
         if self._http is None:
             transport = SimTransport(self._network, self._instance)
             self._http = httpx.Client(transport=transport, timeout=self._timeout_s, trust_env=False)
         return self._http
-
-    def queue_url(self, queue: str) -> str:
-        if queue not in self._queue_urls:
-            raise NotFound(f"no queue {queue!r}; there are {', '.join(self._queue_urls)}")
-        return self._queue_urls[queue]
 
     def function_url(self, function: str) -> str:
         return f"https://{function}.{FUNCTION_HOST}"

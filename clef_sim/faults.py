@@ -24,6 +24,7 @@ from clef_sim.scenario import (
     PartlyRefused,
     Throttle,
 )
+from clef_sim.sdk_errors import GOOGLE
 
 Spec = TypeVar("Spec", bound=Fault)
 
@@ -164,9 +165,9 @@ def _action(name: str, spec: Any) -> Action:
     if isinstance(spec, Throttle):
         return Action(name, "throttle")
     if isinstance(spec, AppliedThenTimeout):
-        # An HTTP request brings its own time-out along.
-        http = spec.call.startswith("http.")
-        return Action(name, "applied_then_timeout", 0.0 if http else client_config()["read_timeout"])
+        # An HTTP request brings its own time-out along; that of Google's clients is the profile's.
+        aws = spec.call.partition(".")[0] not in ("http", *GOOGLE)
+        return Action(name, "applied_then_timeout", client_config()["read_timeout"] if aws else 0.0)
     if isinstance(spec, PartlyRefused):
         return Action(name, "partly_refused")
     if isinstance(spec, Conflict):
@@ -188,10 +189,23 @@ def _fits(spec: Any, call: Call) -> bool:
 
 
 def targets_of(call: Call) -> list[str]:
-    """What a call goes to: table names, a queue's URL, a request's URL."""
+    """What a call goes to: table names, a queue's URL, documents' and topics' names, a request's URL."""
     kwargs = call.kwargs
     found = [str(kwargs[name]) for name in ("TableName", "QueueUrl", "url") if name in kwargs]
     for item in kwargs.get("TransactItems", ()):
         found += [str(part["TableName"]) for part in item.values()]
     found += [str(table) for table in kwargs.get("RequestItems", ())]
+    if call.service in GOOGLE:
+        found += google_targets(kwargs["request"])
     return [*found, call.operation.partition(" ")[2]]
+
+
+def google_targets(request: Any) -> list[str]:
+    """What a request to Google's services is about."""
+    found = [str(request[name]) for name in ("topic", "subscription") if name in request]
+    found += [str(name) for name in request.get("documents", ())]
+    found += [str(write._pb.update.name or write._pb.delete) for write in request.get("writes", ())]
+    if "structured_query" in request:
+        sources = request["structured_query"]._pb.from_
+        found += [f"{request['parent']}/{source.collection_id}" for source in sources]
+    return found

@@ -8,24 +8,31 @@ from typing import Any
 from clef_sim.faults import Armed, Faults
 from clef_sim.history import History
 from clef_sim.scenario import Duplicate, LateDelivery, Redrive, Reorder
-from clef_sim.services.sqs import SQS, Received
+from clef_sim.services.sqs import Received
+from clef_sim.services.sqs.queue import Queue
 
 
 class QueueFaults:
     """Hooks a run's queue faults into the model.
 
     Args:
-        queue_urls: the queues there are, by name; filled until `attach`.
+        queues: those that feed functions, by name; filled until `attach`. Of Pub/Sub, its subscriptions'.
+        redrive: sends the dead letters of a queue, by its name, back to it; returns how many.
     """
 
-    def __init__(self, faults: Faults, history: History, sqs: SQS, queue_urls: Mapping[str, str]) -> None:
-        self._faults, self._history, self._sqs, self._urls = faults, history, sqs, queue_urls
+    def __init__(
+        self,
+        faults: Faults,
+        history: History,
+        queues: Mapping[str, Queue],
+        redrive: Callable[[str], int],
+    ) -> None:
+        self._faults, self._history, self._queues, self._redrive = faults, history, queues, redrive
 
     def attach(self) -> None:
         """All queues exist now."""
         duplicates, reorders = self._faults.of(Duplicate), self._faults.of(Reorder)
-        for name in self._urls:
-            queue = self._sqs.queue(name)
+        for name, queue in self._queues.items():
             doubling = [(armed, spec.after_s) for armed, spec in duplicates if spec.queue in name]
             if doubling:
                 queue.duplicate = self._duplicating(doubling, name)
@@ -53,11 +60,9 @@ class QueueFaults:
         for armed, _ in self._faults.of(Redrive):
             if not armed.strikes():
                 continue
-            for name in self._urls:
-                dead = self._sqs.queue(name).settings.dead_letters
-                count = self._sqs.queue(dead).visible
+            for name in self._queues:
+                count = self._redrive(name)
                 if count:
-                    self._sqs.start_message_move_task(SourceArn=dead)
                     self._struck(armed, name, messages=count)
 
     def _duplicating(self, faults: Sequence[tuple[Armed, float]], queue: str) -> Callable[[Received], float | None]:

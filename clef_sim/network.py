@@ -13,7 +13,6 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import httpx
 import msgspec
-from botocore.exceptions import ClientError, ReadTimeoutError
 
 from clef_runtime.errors import BadInput
 from clef_sim.history import EventOutcome, History
@@ -21,7 +20,15 @@ from clef_sim.kernel.choices import Choices, Sampler, Stream
 from clef_sim.kernel.instance import Instance
 from clef_sim.kernel.threads import Kernel, Killed
 from clef_sim.profiles import Profile
-from clef_sim.sdk_errors import code_of, conflict, outcome_of, partly_refused, throttle
+from clef_sim.sdk_errors import (
+    code_of,
+    conflict,
+    is_time_out,
+    outcome_of,
+    partly_refused,
+    throttle,
+    timed_out,
+)
 from clef_sim.services.sdk import Unmodelled
 
 Place: TypeAlias = Literal["before", "at", "after"]
@@ -46,7 +53,8 @@ class Action(msgspec.Struct, frozen=True):
             the calling instance from now for `seconds`. `throttle` refuses it, not applied.
             `applied_then_timeout` applies it and lets the client time out, after `seconds` if > 0, else after
             the profile's `client_read_timeout_s`. `partly_refused` applies half of a SendMessageBatch. `conflict`
-            makes DynamoDB refuse a write, as where another transaction holds one of its items; not applied.
+            makes DynamoDB or Firestore refuse a write, as where another transaction is at one of its items; not
+            applied.
     """
 
     fault: str
@@ -318,7 +326,7 @@ class _Method:
                 raise self.kernel.abort(error) from None
             except Exception as error:
                 failure, call.error = error, code_of(error)
-            if not isinstance(failure, ReadTimeoutError):
+            if not is_time_out(failure):
                 self.sleep(half_s)
             network.strike(call, faults.after(call), "after")
         except Killed:
@@ -342,7 +350,7 @@ class _Method:
             call.applied = True
             return partly_refused(self.apply, call.kwargs)
         if action.kind == "conflict":
-            raise conflict(call.kwargs, self.operation)
+            raise conflict(self.service, call.kwargs, self.operation)
         self._apply_unheard(call)
         if action.kind == "crash":
             self.network.crash(call, action)
@@ -353,14 +361,16 @@ class _Method:
         try:
             self.apply(**call.kwargs)
             call.applied = True
-        except ClientError as error:
+        except Unmodelled:
+            raise
+        except Exception as error:
             call.error = code_of(error)
 
-    def _timed_out(self, action: Action, start_s: float) -> ReadTimeoutError:
+    def _timed_out(self, action: Action, start_s: float) -> Exception:
         """Waits for the client's time-out, and returns what the client then raises."""
         timeout_s = action.seconds or self.network.profile.limit("client_read_timeout_s")
         self.sleep(max(0.0, start_s + timeout_s - self.kernel.now))
-        return ReadTimeoutError(endpoint_url=f"https://{self.service}.invalid/", error="the answer was lost")
+        return timed_out(self.service)
 
     def record(self, start_s: float, outcome: EventOutcome, error: str, applied: bool) -> None:
         ms = round((self.kernel.now - start_s) * 1000.0, 3)

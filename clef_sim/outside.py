@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import msgspec
@@ -22,11 +22,20 @@ NO_ANSWER = 0
 """The status of a request that was not answered in time."""
 
 
+class Front(Protocol):
+    """What makes requests events of a function, and its results answers."""
+
+    def event(self, request: HttpRequest, body: str | None, request_id: str) -> Any: ...
+
+    def status(self, result: Any, error: Exception | None) -> int: ...
+
+
 class Outside:
     """Sends requests to the function that takes them in.
 
     Args:
         function: its name.
+        front: what stands before it.
         latency: the profile's row for the way from the gateway to the function and back.
     """
 
@@ -37,11 +46,12 @@ class Outside:
         network: Network,
         platform: FunctionPlatform,
         function: str,
+        front: Front,
         *,
         latency: str = "http.function_url",
     ) -> None:
         self._kernel, self._history = kernel, history
-        self._platform, self._function = platform, function
+        self._platform, self._function, self._front = platform, function, front
         self._draw = network.latency_stream("gateway").draw
         self._sample = network.sampler(latency)
         self.waiting = 0
@@ -55,21 +65,21 @@ class Outside:
         flow = derive_id("flow", request_id)
         headers = {**request.headers, "x-request-id": request_id, "content-type": "application/json"}
         body = None if request.body is None else _encode(request.body).decode()
-        event = url_event(msgspec.structs.replace(request, headers=headers), body, request_id)
+        request = msgspec.structs.replace(request, headers=headers)
         self.waiting += 1
         status = NO_ANSWER
         for attempt in range(client.attempts):
             if attempt:
                 self._kernel.sleep(client.pause_s * 2.0 ** (attempt - 1))
+            # A gateway has another id for each try.
+            event = self._front.event(request, body, f"{request_id}.{attempt}")
             status = self._attempt(name, flow, event, client.timeout_s, attempt)
             if status != NO_ANSWER and status < 500 and status != 429:
                 break
         self.waiting -= 1
         return status
 
-    def _attempt(self, name: str, flow: str, event: dict[str, Any], timeout_s: float, attempt: int) -> int:
-        context = {**event["requestContext"], "requestId": f"{event['requestContext']['requestId']}.{attempt}"}
-        event = {**event, "requestContext": context}  # a gateway has another id for each try
+    def _attempt(self, name: str, flow: str, event: Any, timeout_s: float, attempt: int) -> int:
         half_s = self._draw(self._sample) * 0.0005
         self._kernel.sleep(half_s)
         self._history.add("request", name, flow=flow, attempt=attempt)
@@ -77,7 +87,7 @@ class Outside:
 
         def hear(result: Any, error: Exception | None) -> None:
             if not heard.triggered:
-                heard.succeed(_status(result, error))
+                heard.succeed(self._front.status(result, error))
 
         def give_up() -> None:
             if not heard.triggered:
@@ -93,11 +103,19 @@ class Outside:
         return status
 
 
-def _status(result: Any, error: Exception | None) -> int:
-    """What the gateway answers for a function's result, or its failure."""
-    if error is not None:
-        return 429 if isinstance(error, TooManyRequests) else 502
-    return int(result["statusCode"])
+class FunctionUrlFront:
+    """What stands before a Lambda function."""
+
+    @staticmethod
+    def event(request: HttpRequest, body: str | None, request_id: str) -> Any:
+        return url_event(request, body, request_id)
+
+    @staticmethod
+    def status(result: Any, error: Exception | None) -> int:
+        """What the gateway answers for a function's result, or its failure."""
+        if error is not None:
+            return 429 if isinstance(error, TooManyRequests) else 502
+        return int(result["statusCode"])
 
 
 def url_event(request: HttpRequest, body: str | None, request_id: str) -> dict[str, Any]:

@@ -18,14 +18,41 @@ THROTTLES = {
 """The error code and HTTP status by which a service throttles."""
 
 
+GOOGLE = ("firestore", "pubsub")
+"""Services whose errors are those of `google.api_core`, which is imported only where they are there."""
+
+
 def throttle(service: str, operation: str) -> Exception:
     """What the service answers where it is over its rate."""
+    if service in GOOGLE:
+        return _google("ResourceExhausted", "Quota exceeded.")
     code, status = THROTTLES.get(service, ("ThrottlingException", 400))
     return client_error(Refusal(code, "Rate exceeded"), operation, status)
 
 
-def conflict(kwargs: dict[str, Any], operation: str) -> Exception:
-    """What DynamoDB answers where another transaction holds an item of the write."""
+def timed_out(service: str) -> Exception:
+    """What the client raises where no answer came in time."""
+    if service in GOOGLE:
+        return _google("DeadlineExceeded", "Deadline Exceeded")
+    return ReadTimeoutError(endpoint_url=f"https://{service}.invalid/", error="the answer was lost")
+
+
+def is_time_out(failure: Exception | None) -> bool:
+    """Whether it is what `timed_out` returns: whoever gets it has waited for nothing."""
+    return isinstance(failure, ReadTimeoutError) or type(failure).__name__ == "DeadlineExceeded"
+
+
+def _google(name: str, words: str) -> Exception:
+    from google.api_core import exceptions
+
+    error: Exception = getattr(exceptions, name)(words)
+    return error
+
+
+def conflict(service: str, kwargs: dict[str, Any], operation: str) -> Exception:
+    """What the service answers where another transaction holds something of the write."""
+    if service in GOOGLE:
+        return _google("Aborted", "Aborted due to cross-transaction contention.")
     items = kwargs.get("TransactItems")
     if items is None:
         return client_error(Refusal("TransactionConflictException", "Transaction is ongoing for the item"), operation)
@@ -62,5 +89,6 @@ def outcome_of(failure: Exception) -> EventOutcome:
         return "unknown"
     if isinstance(failure, ClientError):
         status = failure.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-        return "unknown" if status >= 500 else "failed"
-    return "failed"
+    else:
+        status = getattr(failure, "code", None) or 400  # of google.api_core's errors: an HTTP status
+    return "unknown" if status >= 500 else "failed"

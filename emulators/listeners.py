@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 _LISTEN = "0A"
@@ -51,13 +52,12 @@ def descendants(pid: int) -> list[int]:
 
 def _sockets(pid: int) -> set[str]:
     found: set[str] = set()
-    try:
+    with suppress(OSError):  # ended, or another user's
         for entry in os.scandir(f"/proc/{pid}/fd"):
-            target = Path(entry.path).readlink().name
-            if target.startswith("socket:["):
-                found.add(target[8:-1])
-    except OSError:  # ended, or another user's
-        pass
+            with suppress(OSError):  # closed meanwhile
+                target = Path(entry.path).readlink().name
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
     return found
 
 

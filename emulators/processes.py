@@ -27,7 +27,7 @@ PORTS_TRIED = 3
 """Ports on which a service is tried: another may take a free one before it does."""
 
 _POLL_S = 0.02
-_STOP_S = 15.0
+_STOP_S = 30.0
 """Longer than a watcher gives its service to end."""
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "JAVA_HOME", "DOCKER_HOST", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
@@ -152,10 +152,10 @@ class Process:
             self._watcher.stdin.close()
         try:
             self._watcher.wait(_STOP_S + self._launch.grace_s)
-        finally:
-            self._watcher.kill()
+        except subprocess.TimeoutExpired:
+            self._watcher.kill()  # the kernel kills its child then
             self._watcher.wait()
-            self._watcher.stdout.close()
+        self._watcher.stdout.close()
 
 
 class Starting:
@@ -201,7 +201,9 @@ class Starting:
             self.ready_s = time.monotonic() - self._began_s
             return True
         if time.monotonic() - self._began_s > self._timeout_s:
-            raise NotStarted(self._words(f"does not answer on port {self.process.place.port} in {self._timeout_s:g} s"))
+            raise NotStarted(
+                self._words(f"does not answer on port {self.process.place.port} in {self._timeout_s:g} s")
+            )
         return False
 
     def _start(self) -> Process:

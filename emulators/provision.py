@@ -1,10 +1,12 @@
-"""Creates a manifest's tables and queues, on whatever answers the SDK calls."""
+"""Creates what is missing of a manifest's tables, queues, topics and schema, on whatever answers the SDK calls."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
+from botocore.exceptions import ClientError
 
 from clef_runtime.action_log.dynamodb import log_table
 from clef_runtime.app import App
@@ -13,9 +15,13 @@ from clef_runtime.deploy.names import Names
 from clef_runtime.guard.dynamodb import guard_table
 from clef_runtime.storage.dynamodb import prefixed_table, single_table
 
+_TIMEOUT_S = 10.0
+"""Of a call to Pub/Sub."""
+
 
 def create_tables(manifest: Manifest, app: App, dynamodb: Any) -> list[str]:
-    """Creates the tables of storage, action log and guard that are on DynamoDB; returns their names.
+    """Creates what is missing of the tables of storage, action log and guard that are on DynamoDB; returns their
+    names. One of another shape that is there is left as it is.
 
     Raises:
         botocore's ClientError: the service refused one; those before it stand.
@@ -36,13 +42,23 @@ def create_tables(manifest: Manifest, app: App, dynamodb: Any) -> list[str]:
     if manifest.guard.kind == "dynamodb":
         tables.append((guard_table(names.guard_table), manifest.guard.ttl_s is not None))
     for table, expires in tables:
-        dynamodb.create_table(**table)
-        if expires:
+        if _create_table(dynamodb, table) and expires:
             dynamodb.update_time_to_live(
                 TableName=table["TableName"],
                 TimeToLiveSpecification={"Enabled": True, "AttributeName": "ttl"},
             )
     return [table["TableName"] for table, _ in tables]
+
+
+def _create_table(dynamodb: Any, table: dict[str, Any]) -> bool:
+    """False where it is there."""
+    try:
+        dynamodb.create_table(**table)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceInUseException":
+            raise
+        return False
+    return True
 
 
 def create_queues(manifest: Manifest, app: App, sqs: Any) -> dict[str, str]:
@@ -76,3 +92,63 @@ def _create_queue(manifest: Manifest, names: Names, queue: str, sqs: Any) -> str
     }
     url: str = sqs.create_queue(QueueName=queue, Attributes=attributes)["QueueUrl"]
     return url
+
+
+def create_topics(manifest: Manifest, app: App, project: str, publisher: Any, subscriber: Any) -> list[str]:
+    """Creates what is missing of the Pub/Sub topics that feed the manifest's functions, each with a subscription of
+    its name, and its dead-letter topic with one; returns the topics' names. None where the transport is another.
+
+    Raises:
+        google.api_core's GoogleAPICallError: the service refused one; those before it stand.
+    """
+    if manifest.transport.kind != "pubsub":
+        return []
+    names = Names(manifest, app.name)
+    functions = names.functions(concept.name for concept in app.catalogue)
+    topics = [names.completion_queue, *(names.queue_of(function) for function in functions)]
+    for topic in topics:
+        dead = names.dead_letters(topic)
+        _create_topic(manifest, project, dead, "", publisher, subscriber)
+        _create_topic(manifest, project, topic, dead, publisher, subscriber)
+    return topics
+
+
+def _create_topic(manifest: Manifest, project: str, name: str, dead: str, publisher: Any, subscriber: Any) -> None:
+    from google.api_core.exceptions import AlreadyExists
+
+    transport = manifest.transport
+    topic = f"projects/{project}/topics/{name}"
+    request: dict[str, Any] = {
+        "name": f"projects/{project}/subscriptions/{name}",
+        "topic": topic,
+        "ack_deadline_seconds": int(transport.visibility_timeout_s),
+        "enable_message_ordering": transport.fifo,
+    }
+    if dead:
+        request["dead_letter_policy"] = {
+            "dead_letter_topic": f"projects/{project}/topics/{dead}",
+            "max_delivery_attempts": transport.max_receive_count,
+        }
+    with suppress(AlreadyExists):
+        publisher.create_topic(name=topic, timeout=_TIMEOUT_S)
+    with suppress(AlreadyExists):
+        subscriber.create_subscription(request=request, timeout=_TIMEOUT_S)
+
+
+def create_schema(manifest: Manifest, app: App, url: str) -> list[str]:
+    """Creates what is missing of the SQL tables of storage, action log and guard; returns their names.
+
+    Raises:
+        Refused, Throttled, Indeterminate: as `sql.create_schema`.
+    """
+    if "sql" not in (*manifest.storage.kinds, manifest.action_log.kind, manifest.guard.kind):
+        return []
+    from clef_runtime import sql
+
+    prefix = Names(manifest, app.name).table_prefix
+    engine = sql.engine(url)
+    try:
+        sql.create_schema(engine, prefix)
+    finally:
+        engine.dispose()
+    return [f"{prefix}{table}" for table in ("state", "log", "guard")]

@@ -36,6 +36,4 @@ def flow_records(
         by_firing = {edge.firing: edge for edge in edges}
         fired = sorted(by_firing)
         edges = [by_firing[firing] for firing in fired]
-    return FlowRecords(
-        sorted(completions, key=_by_time), sorted(invocations, key=_by_time), edges, frozenset(fired)
-    )
+    return FlowRecords(sorted(completions, key=_by_time), sorted(invocations, key=_by_time), edges, frozenset(fired))

@@ -68,6 +68,8 @@ def _is_sqs(event: Mapping[str, Any]) -> bool:
 
 def _sqs(records: Sequence[Mapping[str, Any]], service: FunctionService, partial: bool) -> Record:
     ended = service.batch([record["body"] for record in records])
+    if ended.count(None) == len(records):
+        return {"batchItemFailures": []}
     # A standard queue's messages may carry a group too (fair queues); it means no order there.
     groups = [record.get("attributes", {}).get("MessageGroupId") if _is_fifo(record) else None for record in records]
     again = to_repeat(ended, groups)

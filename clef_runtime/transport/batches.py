@@ -23,7 +23,9 @@ def batches(
     Raises:
         TooLarge: a message that is too large alone, by its `name`; before the first batch is given out.
     """
-    sizes = [size(message) for message in messages]
+    sizes = list(map(size, messages))
+    if sum(sizes) <= bytes_max and len(sizes) <= (count_max or len(sizes)):
+        return iter([list(messages)] if messages else [])
     for message, bytes_ in zip(messages, sizes, strict=True):
         if bytes_ > bytes_max:
             raise TooLarge(f"{name(message)} has {bytes_} bytes; one call takes {bytes_max}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, TypeAlias
 
 from clef_runtime import aws
@@ -51,7 +52,7 @@ class SqsDispatcher:
         retry: Retry = Retry(),  # noqa: B008 - frozen
     ) -> None:
         self._client, self._call = client, aws.caller(clock, retry)
-        self._queue_url_of, self._clock, self._fifo, self._retry = queue_url_of, clock, fifo, retry
+        self._queue_url_of, self._clock, self._fifo, self._retry = cache(queue_url_of), clock, fifo, retry
 
     def send(self, invocations: Sequence[Invocation]) -> list[Completion]:
         """As the port has it; nothing comes back from a queue.
@@ -62,7 +63,9 @@ class SqsDispatcher:
         queues: dict[str, list[_Entry]] = {}
         for invocation in invocations:
             entries = queues.setdefault(self._queue_url_of(invocation.concept), [])
-            entries.append({"Id": str(len(entries)), **_message(invocation, self._fifo)})
+            entry = _message(invocation, self._fifo)
+            entry["Id"] = str(len(entries))
+            entries.append(entry)
         calls = [(url, batch) for url, entries in queues.items() for batch in _batches(entries)]
         for url, batch in calls:
             self._send_batch(url, batch)
@@ -72,9 +75,9 @@ class SqsDispatcher:
         """Sends until every entry is accepted; only what failed goes again."""
         for failures in range(1, self._retry.attempts + 1):
             answer = self._call(self._client.send_message_batch, {"QueueUrl": url, "Entries": entries})
-            failed = {each["Id"]: each for each in answer.get("Failed", ())}
-            if not failed:
+            if not answer.get("Failed"):
                 return
+            failed = {each["Id"]: each for each in answer["Failed"]}
             for each in failed.values():
                 if each.get("SenderFault"):
                     raise aws.of_code(each["Code"], _words(url, each), each.get("Message", ""))
@@ -104,7 +107,8 @@ class SqsPublisher:
     def publish(self, completion: Completion) -> None:
         """As the port has it. Raises TooLarge over `BATCH_BYTES`; nothing was sent."""
         message = _message(completion, self._fifo)
-        next(_batches([message]))
+        if len(message["MessageBody"]) * 4 > BATCH_BYTES:
+            next(_batches([message]))
         self._call(self._client.send_message, {"QueueUrl": self._queue_url, **message})
 
 

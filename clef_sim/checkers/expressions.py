@@ -27,7 +27,7 @@ from clef_runtime.language.compiled import (
 from clef_runtime.model import Record
 
 
-class Undecided(Exception):  # noqa: N818  # it is an answer, not an error
+class Undecided(Exception):  # it is an answer, not an error
     """The reference cannot say what must follow; the text says why."""
 
 

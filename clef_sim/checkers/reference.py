@@ -30,7 +30,7 @@ from clef_sim.checkers.story import Key, key_of
 _MISSING = object()
 
 
-class NeverAsked(Exception):  # noqa: N818  # a finding about the runtime, not an error here
+class NeverAsked(Exception):  # a finding about the runtime, not an error here
     """The *where* needs an answer that the history does not hold."""
 
     def __init__(self, name: str, asked: Record) -> None:

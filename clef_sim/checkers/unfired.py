@@ -18,7 +18,8 @@ def unfired(case: Case, account: Account) -> str:
         return (
             f"its last completion, {case.words.completion(last.completion.id)}, was recorded by {last.who} at"
             f" {seconds(last.at)} and never handed to an engine{_fate(case, last.who, last.at)}."
-            f"{required_of(account)} Look at what follows the append (serverless/roles.py, receiver.py){_unsure(case, last.completion.id)}"
+            f"{required_of(account)} Look at what follows the append (serverless/roles.py, receiver.py)"
+            f"{_unsure(case, last.completion.id)}"
         )
     blind: list[str] = []
     for turn in flow.loads:

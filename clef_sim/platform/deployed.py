@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from simpy.events import NORMAL
 
 from clef_sim.history import EventOutcome
+from clef_sim.kernel.choices import Sampler
 from clef_sim.platform.errors import HandlerFailed, InstanceDied, TimedOut, TooManyRequests
 from clef_sim.platform.instances import FunctionContext, FunctionInstance, OnDone
 from clef_sim.platform.rates import Pool, Rate
+from clef_sim.profiles import Profile
 
 if TYPE_CHECKING:
     from clef_sim.platform.functions import Function, FunctionPlatform
@@ -48,7 +50,7 @@ class Deployed:
         profile = platform.profile
         self._scale_up = Rate(profile.limit("function.scale_up_per_s"), profile.limit("function.scale_up_burst"))
         self._idle: list[FunctionInstance] = []
-        self._step_s = profile.limit("function.keep_alive_halves_s")
+        self._step_s, self._steps = keep_alive(profile)
         self._keep = platform.choices.stream(f"keep_alive.{function.name}").draw
         self._cold = platform.choices.stream(f"cold_start.{function.name}").draw
         self._serve = platform.choices.stream(f"service.{function.name}").draw
@@ -142,7 +144,7 @@ class Deployed:
             self._pass_time(instance, ms, on_done)
 
     def _wait_idle(self, instance: FunctionInstance) -> None:
-        instance.idle_until_s = self._kernel.now + self._step_s * self._keep(keep_alive_steps)
+        instance.idle_until_s = self._kernel.now + self._step_s * self._keep(self._steps)
         self._idle.append(instance)
 
     # ---- functions without code
@@ -259,6 +261,14 @@ class Deployed:
         failure = HandlerFailed(who, error)
         self._tell("failed", instance, execution=who, error=f"{type(error).__name__}: {error}")
         on_done(None, failure)
+
+
+def keep_alive(profile: Profile) -> tuple[float, Sampler]:
+    """How long an idle instance is kept: so many seconds, times what is drawn. A staircase, unless the profile has a
+    distribution of it."""
+    if "function.keep_alive" in profile.latencies:
+        return 0.001, profile.latency("function.keep_alive")
+    return profile.limit("function.keep_alive_halves_s"), keep_alive_steps
 
 
 def keep_alive_steps(random: Random) -> float:

@@ -87,20 +87,24 @@ class EventSource:
         self._history = history
         self._queues = queues
         self._submit = platform.deployed(mapping.function).submit
-        self._draw = choices.stream(f"event_source.{self.name}").draw
-        self._latency_ms = profile.latency("event_source.fifo" if mapping.fifo else "event_source.standard")
-        self._delete_ms = profile.latency("sqs.DeleteMessageBatch")
+        stream = choices.stream(f"event_source.{self.name}")
+        self._latency_ms = stream.bound(
+            profile.latency("event_source.fifo" if mapping.fifo else "event_source.standard")
+        )
+        self._delete_ms = stream.bound(profile.latency("sqs.DeleteMessageBatch"))
         self._pause_s = profile.limit("event_source.throttle_pause_s")
         self._pollers = Pollers(kernel, profile, mapping.maximum_concurrency)
         self._gathered: list[Received] = []
         self._window: Timer | None = None
         self._wanted = False
         self._paused = False
+        self._full = False
         queues.on_arrival(mapping.queue, self._wake)
 
     def _wake(self) -> None:
-        """Polls, after whatever else happens at this instant: what arrives together is one batch."""
-        if not self._wanted:
+        """Polls, after whatever else happens at this instant: what arrives together is one batch. Where every
+        poller is busy, the next one that is free does."""
+        if not self._wanted and not self._full:
             self._wanted = True
             self._kernel.call_later(0.0, self._poll)
 
@@ -108,7 +112,8 @@ class EventSource:
         self._wanted = False
         while not self._paused:
             if self.in_flight >= self._pollers.now(self.in_flight):
-                self._pollers.wait_for_more(self._wake)
+                self._full = True
+                self._pollers.wait_for_more(self._more)
                 return
             batch = self._gather()
             if not batch:
@@ -143,7 +148,7 @@ class EventSource:
     def _take(self, batch: list[Received]) -> None:
         self.in_flight += 1
         self.batches += 1
-        delay_s = self._draw(self._latency_ms) / 1000.0
+        delay_s = self._latency_ms() / 1000.0
         if self.mapping.hold_back_s is not None:
             delay_s += self.mapping.hold_back_s()
         self._kernel.call_later(delay_s, partial(self._invoke, batch))
@@ -152,17 +157,18 @@ class EventSource:
         event = {"Records": [record_of(each, self.mapping.arn) for each in batch]}
         if self._submit(event, partial(self._ended, batch)):
             self.delivered += len(batch)
+            note = self._history.note
             for each in batch:
-                self._history.add("delivery", self.name, message=each.message_id, count=each.receive_count)
+                note("delivery", self.name, "ok", {"message": each.message_id, "count": each.receive_count})
 
     def _ended(self, batch: list[Received], result: Any, error: Exception | None) -> None:
         if isinstance(error, TooManyRequests):
             self.throttled += 1
             self._pause()
         failed = everything(batch) if error is not None else self._failed(batch, result)
-        done = [each for each in batch if each.message_id not in failed]
+        done = [each for each in batch if each.message_id not in failed] if failed else batch
         if done:
-            delay_s = self._draw(self._delete_ms) / 1000.0
+            delay_s = self._delete_ms() / 1000.0
             self._kernel.call_later(delay_s, partial(self._delete, done))
         else:
             self._free()
@@ -186,6 +192,10 @@ class EventSource:
     def _free(self) -> None:
         """A poller is free again."""
         self.in_flight -= 1
+        self._more()
+
+    def _more(self) -> None:
+        self._full = False
         self._wake()
 
     def _pause(self) -> None:
@@ -216,23 +226,23 @@ class Pollers:
 
     def now(self, in_flight: int) -> int:
         """How many there are."""
-        now = self._kernel.now
         if self._short_since_s is not None:
-            self._count = min(self._most, self._count + (now - self._short_since_s) * self._per_s)
-            self._short_since_s = now
-        elif not in_flight and now - self._idle_since_s >= self._reset_s:
+            return int(self._grown_to(self._short_since_s) + 1e-9)
+        if not in_flight and self._kernel.now - self._idle_since_s >= self._reset_s:
             self._count = min(self._start, self._most)
         return int(self._count + 1e-9)
 
+    def _grown_to(self, short_since_s: float) -> float:
+        return min(self._most, self._count + (self._kernel.now - short_since_s) * self._per_s)
+
     def wait_for_more(self, wake: Callable[[], None]) -> None:
         """All are busy and messages wait: their number grows, and `wake` is called when there is another."""
-        if self._count >= self._most:
-            return
         if self._short_since_s is None:
             self._short_since_s = self._kernel.now
-        if not self._waiting:
+        count = self._grown_to(self._short_since_s)
+        if not self._waiting and count < self._most:
             self._waiting = True
-            missing = int(self._count + 1e-9) + 1.0 - self._count
+            missing = int(count + 1e-9) + 1.0 - count
             self._kernel.call_later(missing / self._per_s, partial(self._grown, wake))
 
     def _grown(self, wake: Callable[[], None]) -> None:
@@ -241,7 +251,9 @@ class Pollers:
 
     def enough(self, in_flight: int) -> None:
         """No message waits."""
-        self._short_since_s = None
+        if self._short_since_s is not None:
+            self._count = self._grown_to(self._short_since_s)
+            self._short_since_s = None
         if not in_flight:
             self._idle_since_s = self._kernel.now
 
@@ -267,13 +279,14 @@ def check(mapping: Mapping, profile: Profile) -> None:
 
 def record_of(received: Received, arn: str) -> dict[str, Any]:
     """One of the `Records` of the event."""
+    message = received.message
     return {
-        "messageId": received.message_id,
+        "messageId": message.id,
         "receiptHandle": received.receipt_handle,
-        "body": received.body,
+        "body": message.body,
         "attributes": received.system_attributes(),
-        "messageAttributes": _attributes(received.message_attributes),
-        "md5OfBody": received.digest,
+        "messageAttributes": _attributes(message.attributes) if message.attributes else {},
+        "md5OfBody": message.digest,
         "eventSource": "aws:sqs",
         "eventSourceARN": arn,
         "awsRegion": "us-east-1",
@@ -296,9 +309,9 @@ def failures(batch: Sequence[Received], result: Any) -> dict[str, None]:
 
     Nothing, an empty object, and an empty or null `batchItemFailures` mean that all has succeeded.
     """
-    known = everything(batch)
     if result is None:
         return {}
+    known = everything(batch)
     if not isinstance(result, dict):
         return known
     listed = result.get("batchItemFailures") or []

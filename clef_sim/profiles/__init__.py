@@ -73,8 +73,9 @@ def profile(name: str) -> Profile:
         BadInput: there is none.
     """
     from clef_sim.profiles.aws import AWS
+    from clef_sim.profiles.gcp import GCP
 
-    profiles = {"aws": AWS}
+    profiles = {"aws": AWS, "gcp": GCP}
     if name not in profiles:
         raise BadInput(f"profile(={name!r}) must be one of {', '.join(profiles)}")
     return profiles[name]

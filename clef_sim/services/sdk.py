@@ -19,7 +19,7 @@ METADATA: Answer = {"HTTPStatusCode": 200, "RetryAttempts": 0}
 """Shared by all answers: read it, do not change it."""
 
 
-class Unmodelled(NotImplementedError, AttributeError):  # noqa: N818  named as the tree in clef_runtime.errors
+class Unmodelled(NotImplementedError, AttributeError):
     """An operation, parameter or setting that exists in the SDK but not in this model. Nothing was done."""
 
 
@@ -27,7 +27,7 @@ class ModelError(Exception):
     """Base of what the models raise inside; no caller of an operation sees one."""
 
 
-class Refusal(ModelError):  # noqa: N818  reads as what it is
+class Refusal(ModelError):
     """The service says no. Inside the models; callers of an operation see a `ClientError`.
 
     Args:
@@ -40,7 +40,7 @@ class Refusal(ModelError):  # noqa: N818  reads as what it is
         self.code, self.message, self.shape, self.extra = code, message, shape or code, extra
 
 
-class Malformed(ModelError):  # noqa: N818  reads as what it is
+class Malformed(ModelError):
     """A value of the wrong Python type: the SDK itself refuses it. Callers see a `ParamValidationError`."""
 
 

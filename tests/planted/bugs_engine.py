@@ -47,8 +47,8 @@ BUGS = (
         name="failed-send-swallowed",
         file=FIRING,
         old="        back = self._dispatcher.send(firing.invocations)\n",
-        new="        back: list[Completion] = []\n        with contextlib.suppress(ClefError):\n"
-        "            back = self._dispatcher.send(firing.invocations)\n",
+        new="        try:\n            back = self._dispatcher.send(firing.invocations)\n"
+        "        except ClefError:\n            back = []\n",
         runs=("suite/orders-queue-throttled.yaml",),
         checker="no_lost_firing",
         words=("sending", "engine/firing.py"),

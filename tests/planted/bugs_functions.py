@@ -116,7 +116,7 @@ BUGS = (
     Bug(
         name="failed-entries-ignored",
         file=SQS,
-        old="            if not failed:\n                return\n",
+        old='            if not answer.get("Failed"):\n                return\n',
         new="            return\n",
         runs=("suite/fanout-partly-sent.yaml",),
         checker="no_lost_firing",

@@ -132,7 +132,7 @@ BUGS = (
     Bug(
         name="edges-not-loaded",
         file=LOG,
-        old="                    edges.append(decode_edge(text))",
+        old="                    fired.append(sort_key[2:])",
         new="                    pass",
         runs=("hazards/6-guard-expiry.yaml lease",),
         checker="no_duplicate_firing",

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from app_driver import Driver
 
+from clef_sim.requests import load_requests
 from scenarios.apps.conduit import ROUTES, app
 from scenarios.apps.conduit.concepts.token import sign
-from clef_sim.requests import load_requests
 
 USER = {"email": str, "token": str, "username": str, "bio": str, "image": str}
 PROFILE = {"username": str, "bio": str, "image": str, "following": bool}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from app_driver import Driver
 
-from scenarios.apps.fanout import app
 from clef_sim.requests import load_requests
+from scenarios.apps.fanout import app
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from app_driver import Driver
 
 from clef_runtime.concept import Tools
-from scenarios.apps.orders import app
 from clef_sim.requests import load_requests
+from scenarios.apps.orders import app
 
 
 @pytest.fixture(params=[False, True], ids=["first_first", "last_first"])

@@ -11,7 +11,6 @@ from clef_runtime.engine.flow import FlowState
 from clef_runtime.engine.index import SyncIndex
 from clef_runtime.engine.prepare import prepare
 
-
 ROOT = Path(__file__).parents[2]
 
 

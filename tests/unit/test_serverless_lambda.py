@@ -355,7 +355,6 @@ def test_lazy_handler_builds_again_where_building_failed() -> None:
     assert handler(v1(), None)["statusCode"] == 201
 
 
-
 @pytest.mark.parametrize(("deep", "refused"), [(100, False), (101, True), (500, True)])
 def test_body_nested_too_deep_is_refused(deep: int, refused: bool) -> None:
     event = v2(body="[" * deep + "]" * deep)

@@ -23,7 +23,7 @@ ORDERED_KINDS = frozenset({"S", "N", "B"})
 _CANONICAL = re.compile(r"(?:0|-?(?:[1-9]\d{0,20}|(?:0|[1-9]\d{0,15})\.\d{0,15}[1-9]))").fullmatch
 
 
-class NotCanonical(ModelError):  # noqa: N818  reads as what it is
+class NotCanonical(ModelError):
     """A number that the service stores in another spelling."""
 
 

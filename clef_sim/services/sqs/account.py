@@ -105,7 +105,7 @@ class Account:
     def _bill(self, queue: Queue, received: list[Received]) -> None:
         size = 0
         for each in received:
-            size += each.size
+            size += each.message.size
         queue.requests += 1 + max(0, size - 1) // BILLED_BYTES
 
     def _queue_of(self, request: Request) -> Queue:

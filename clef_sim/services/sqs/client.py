@@ -34,7 +34,8 @@ class SQS(Account):
         queue = self._queue_of(request)
         answer, size = accept(queue, request, self._new_id, self._now())
         queue.requests += 1 + max(0, size - 1) // BILLED_BYTES
-        self._arrivals[queue.name].arm()
+        if queue.delayed:
+            self._arrivals[queue.name].arm()
         answer["ResponseMetadata"] = METADATA
         return answer
 
@@ -42,7 +43,7 @@ class SQS(Account):
     def send_message_batch(self, request: Request) -> Answer:
         """Up to ten messages, each on its own; those refused are in `Failed`."""
         queue, entries, now = self._queue_of(request), request["Entries"], self._now()
-        size = sum(len(each["MessageBody"].encode()) for each in entries if "MessageBody" in each)
+        size = sum([len(each["MessageBody"].encode()) for each in entries if "MessageBody" in each])
         if size > max(self._bytes_max, queue.settings.size_max):
             raise batch_error(
                 "BatchRequestTooLong",
@@ -55,7 +56,8 @@ class SQS(Account):
 
         answer = each_entry(entries, send)
         queue.requests += 1 + max(0, size - 1) // BILLED_BYTES
-        self._arrivals[queue.name].arm()
+        if queue.delayed:
+            self._arrivals[queue.name].arm()
         return answer
 
     # receiving

@@ -59,47 +59,44 @@ class Received:
     `receive_count` counts this delivery. `receipt_handle` is for this delivery only.
     """
 
-    __slots__ = ("_message", "receipt_handle", "receive_count")
+    __slots__ = ("message", "message_id", "receipt_handle", "receive_count")
 
     def __init__(self, message: Message, receipt_handle: str) -> None:
-        self._message = message
+        self.message = message
+        self.message_id = message.id
         self.receipt_handle = receipt_handle
         self.receive_count = message.count
 
     @property
-    def message_id(self) -> str:
-        return self._message.id
-
-    @property
     def body(self) -> str:
-        return self._message.body
+        return self.message.body
 
     @property
     def digest(self) -> str:
         """`MD5OfBody`."""
-        return self._message.digest
+        return self.message.digest
 
     @property
     def size(self) -> int:
         """Bytes of body and attributes."""
-        return self._message.size
+        return self.message.size
 
     @property
     def group_id(self) -> str | None:
         """The FIFO group; None in a standard queue."""
-        return self._message.group
+        return self.message.group
 
     @property
     def sent_at_s(self) -> float:
-        return self._message.sent_at
+        return self.message.sent_at
 
     @property
     def message_attributes(self) -> dict[str, Any]:
-        return self._message.attributes
+        return self.message.attributes
 
     def system_attributes(self) -> dict[str, str]:
         """All system attributes, as `receive_message` and the events of an event source show them."""
-        message = self._message
+        message = self.message
         attributes = {
             "ApproximateReceiveCount": str(self.receive_count),
             "SentTimestamp": str(round(message.sent_at * 1000)),
@@ -116,7 +113,7 @@ class Received:
 
     def answer(self, system: Iterable[str], named: Iterable[str]) -> Answer:
         """The message as `receive_message` shows it, with the attributes that were asked for."""
-        message = self._message
+        message = self.message
         shown: Answer = {
             "MessageId": message.id,
             "ReceiptHandle": self.receipt_handle,

