@@ -39,7 +39,7 @@ from clef_sim.scenario import (
 )
 from clef_sim.workload import arrivals
 
-PROFILED = ("aws",)
+PROFILED = ("aws", "gcp")
 """Clouds that have a profile."""
 
 
@@ -165,6 +165,8 @@ def _check_fault(path: str, fault: Fault, made: Prepared) -> None:
     if isinstance(fault, PartlyRefused) and fault.call != "sqs.SendMessageBatch":
         raise BadInput(f"{path}.call(={fault.call!r}): only sqs.SendMessageBatch can be refused in part")
     if isinstance(fault, StaleRead):
+        if made.manifest.cloud != "aws":
+            raise BadInput(f"{path}: {made.template} has no tables whose replicas lag; take the fault out")
         _check_part(f"{path}.table", fault.table, _targets(names, made))
     if isinstance(fault, Duplicate | Reorder | LateDelivery):
         if topology != "C":

@@ -90,7 +90,7 @@ class Run:
 
             world.kernel.call_later(restart.at_s, die)
         for at_s in sorted({redrive.at_s for _, redrive in world.faults.of(Redrive)}):
-            world.kernel.call_later(at_s, world.queue_faults.redrive)
+            world.kernel.call_later(at_s, world.cloud.queue_faults.redrive)
 
     def _sleep_until(self, at_s: float) -> None:
         kernel = self.world.kernel

@@ -34,7 +34,8 @@ def timed_out(service: str) -> Exception:
     """What the client raises where no answer came in time."""
     if service in GOOGLE:
         return _google("DeadlineExceeded", "Deadline Exceeded")
-    return ReadTimeoutError(endpoint_url=f"https://{service}.invalid/", error="the answer was lost")
+    error: Exception = ReadTimeoutError(endpoint_url=f"https://{service}.invalid/", error="the answer was lost")
+    return error
 
 
 def is_time_out(failure: Exception | None) -> bool:
@@ -45,8 +46,8 @@ def is_time_out(failure: Exception | None) -> bool:
 def _google(name: str, words: str) -> Exception:
     from google.api_core import exceptions
 
-    error: Exception = getattr(exceptions, name)(words)
-    return error
+    kind: type[Exception] = getattr(exceptions, name)
+    return kind(words)
 
 
 def conflict(service: str, kwargs: dict[str, Any], operation: str) -> Exception:

@@ -18,12 +18,10 @@ from clef_runtime.serverless.cold_start import get_sync_index
 from clef_runtime.serverless.connection_pool import Pool
 from clef_runtime.serverless.engine_service import EngineService
 from clef_runtime.serverless.http_event import answer_to, request_of
-from clef_runtime.serverless.lambda_handler import make_handler
 from clef_runtime.serverless.service import FunctionService, error_response
-from clef_sim.clients import ENGINE_HOST, FUNCTION_HOST, RecordedPorts, SimClients
+from clef_sim.clients import ENGINE_HOST, FUNCTION_HOST, RecordedPorts
+from clef_sim.clouds import Site, cloud_of
 from clef_sim.faults import Faults
-from clef_sim.faults_queues import QueueFaults
-from clef_sim.faults_tables import TableFaults
 from clef_sim.history import History
 from clef_sim.kernel.choices import Choices
 from clef_sim.kernel.clock import SimClock, SimIds
@@ -31,16 +29,11 @@ from clef_sim.kernel.instance import Instance
 from clef_sim.kernel.threads import Kernel
 from clef_sim.network import Network
 from clef_sim.outside import Outside
-from clef_sim.platform.event_source import EventSource, Mapping
 from clef_sim.platform.functions import Function, FunctionPlatform, Handler
 from clef_sim.platform.service import ContainerService, Service
-from clef_sim.platform.url import FunctionUrl, event_of, response_of
+from clef_sim.platform.url import event_of, response_of
 from clef_sim.prepared import Prepared
 from clef_sim.profiles.numbers import LogNormal, sampler
-from clef_sim.services.dynamodb import DynamoDB
-from clef_sim.services.dynamodb.rates import ReplicaLag, TtlDelay
-from clef_sim.services.sqs import SQS
-from emulators.provision import create_queues, create_tables
 
 ENGINE_TICK_S = 5.0
 """How often option A's engine tries again what has failed."""
@@ -70,28 +63,29 @@ class World:
         self._handler_s = _handler_times(prepared, choices)
         self._artifacts = Pool()  # an index never changes: instances share it, as they could not in the cloud
 
-        self.dynamodb = DynamoDB(
-            self.clock.now,
-            lag_s=ReplicaLag(choices.stream("dynamodb.lag")),
-            ttl_delay_s=TtlDelay(choices.stream("dynamodb.ttl")),
-        )
-        self.sqs = SQS(self.clock.now, self.kernel)
-        self.queue_urls: dict[str, str] = {}
-        self.queue_faults = QueueFaults(self.faults, self.history, self.sqs, self.queue_urls)
-        self.sources: list[EventSource] = []
         self.platform = FunctionPlatform(self.kernel, choices, self.history, prepared.profile)
         self.engine: ContainerService | None = None
         self._engines: dict[str, PersistentEngine] = {}
-
-        create_tables(self.manifest, self.app, self.dynamodb)
-        self.queue_urls.update(create_queues(self.manifest, self.app, self.sqs))
-        self.table_faults = TableFaults(self.faults, self.history, self.dynamodb)
+        self._ticking = 0
+        self.cloud = cloud_of(
+            Site(
+                self.manifest,
+                self.app,
+                self.kernel,
+                choices,
+                self.history,
+                prepared.profile,
+                self.faults,
+                self.network,
+                self.platform,
+            )
+        )
         self._deploy_functions()
         if self.manifest.topology == "A":
             self._start_engine()
-        entry = self.names.function("Web")
-        self.outside = Outside(self.kernel, self.history, self.network, self.platform, entry)
-        self.queue_faults.attach()
+        entry, front = self.names.function("Web"), self.cloud.front
+        self.outside = Outside(self.kernel, self.history, self.network, self.platform, entry, front)
+        self.cloud.queue_faults.attach()
 
     # ---- what is deployed
 
@@ -101,19 +95,16 @@ class World:
         for name, concepts in functions.items():
             urns = [concept_urn(concept) for concept in concepts]
             self._deploy(name, runtime, partial(Wiring.concept_function, concepts=urns))
-            self.network.mount(f"{name}.{FUNCTION_HOST}", FunctionUrl(self.platform, name), "http.function_url")
+            self.network.mount(f"{name}.{FUNCTION_HOST}", self.cloud.url(name), "http.function_url")
         if self.manifest.topology == "C":
             self._deploy(self.names.evaluator, self.manifest.evaluating, Wiring.evaluator)
-            self._feed(self.names.evaluator, self.names.completion_queue)
+            self.cloud.feed(self.names.evaluator, self.names.completion_queue)
             for name in functions:
-                self._feed(name, self.names.queue_of(name))
+                self.cloud.feed(name, self.names.queue_of(name))
 
     def _deploy(self, name: str, runtime: Runtime, service_of: Callable[[Wiring], FunctionService]) -> None:
-        partial_responses = self.manifest.transport.partial_batch_responses
-
         def init(instance: Instance) -> Handler:
-            service = service_of(self.wiring(instance))
-            return make_handler(service, partial_batch_responses=partial_responses)
+            return self.cloud.handler(lambda: service_of(self.wiring(instance)))
 
         self.platform.deploy(
             Function(
@@ -122,30 +113,6 @@ class World:
                 timeout_s=runtime.timeout_s,
                 init=init,
                 skew_s=partial(self.faults.skew_s, name, self.history),
-            )
-        )
-
-    def _feed(self, function: str, queue: str) -> None:
-        """The event source from a queue to its function."""
-        transport = self.manifest.transport
-        self.sources.append(
-            EventSource(
-                Mapping(
-                    queue=self.queue_urls[queue],
-                    arn=self.sqs.queue(queue).arn,
-                    function=function,
-                    fifo=transport.fifo,
-                    batch_size=transport.batch_size,
-                    window_s=transport.window_s,
-                    partial_batch_responses=transport.partial_batch_responses,
-                    hold_back_s=self.queue_faults.hold_back(queue),
-                ),
-                self.kernel,
-                self.choices,
-                self.history,
-                self.prepared.profile,
-                self.sqs,
-                self.platform,
             )
         )
 
@@ -173,10 +140,13 @@ class World:
         def tick() -> None:
             while True:
                 self.kernel.sleep(ENGINE_TICK_S)
+                self._ticking += 1
                 try:
                     engine.retry_queued()
                 except ClefError:
                     continue  # it stays queued
+                finally:
+                    self._ticking -= 1
 
         self.kernel.spawn(tick, who=f"{instance.name}:tick", instance=instance)
         return partial(_serve, service)
@@ -184,21 +154,13 @@ class World:
     def wiring(self, instance: Instance) -> Wiring:
         """The runtime's wiring on one instance: its clients, its clock, recorded ports."""
         clock = SimClock(self.kernel, instance=instance)
-        timeout_s = self.manifest.concepts.timeout_s + 5.0
-        clients = SimClients(
-            self.network,
-            {"dynamodb": self.dynamodb, "sqs": self.sqs},
-            self.queue_urls,
-            instance,
-            http_timeout_s=timeout_s,
-        )
         ports = RecordedPorts(self.history, clock, self._handler_s)
         gather = partial(gather_threads, self.kernel)
         return Wiring(
             self.manifest,
             self.app,
             get_sync_index(self.prepared.artifact, self.app.functions, pool=self._artifacts),
-            clients,
+            self.cloud.clients(instance),
             clock,
             self.ids,
             ports=ports,
@@ -210,7 +172,7 @@ class World:
     def begin_faults(self) -> None:
         """The workload starts, and what it is to stand."""
         self.faults.begin(self.kernel.now)
-        self.table_faults.begin()
+        self.cloud.begin_faults()
         for name, deployed in self.platform.functions.items():
             for instance in reversed(deployed.waiting):  # the next to be used first
                 instance.skew_s += self.faults.skew_s(name, self.history)
@@ -220,7 +182,7 @@ class World:
     def stop_faults(self) -> None:
         """Nothing breaks any more."""
         self.faults.stop()
-        self.table_faults.stop()
+        self.cloud.stop_faults()
 
     # ---- whether it rests
 
@@ -229,21 +191,19 @@ class World:
         """Nothing runs, nothing waits in a queue (dead letters aside), no client waits for an answer."""
         if self.outside.waiting or any(each.in_flight for each in self.platform.functions.values()):
             return False
-        for queue in self.queue_urls:
-            state = self.sqs.queue(queue)
-            if state.visible or state.in_flight or state.delayed:
-                return False
+        if not self.cloud.resting:
+            return False
         return self.engine is None or self._engines_rest(self.engine)
 
     def _engines_rest(self, engine: ContainerService) -> bool:
-        """A task answers, and none has a firing left to try again."""
+        """A task answers, and none tries a firing again, or has one left."""
         tasks = [task.name for task in engine.tasks]
-        return bool(tasks) and not any(self._engines[name].queued for name in tasks)
+        return bool(tasks) and not self._ticking and not any(self._engines[name].queued for name in tasks)
 
     @property
     def dead_letters(self) -> int:
         """Messages that were received too often."""
-        return sum(self.sqs.queue(self.names.dead_letters(queue)).visible for queue in self.queue_urls)
+        return self.cloud.dead_letters
 
 
 def _handler_times(prepared: Prepared, choices: Choices) -> Callable[[str, str], float]:

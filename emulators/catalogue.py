@@ -181,7 +181,7 @@ def _choose(service: Service, ways: Sequence[str], environ: Mapping[str, str]) -
         missing = way.missing()
         if not missing:
             return way.name
-        lacking.append(f"\n  {way.name}: {missing}; get it by: {way.get}")
+        lacking.append(f"\n  {way.name}: {missing}")
     raise BadInput(f"nothing here serves {service.name}:" + "".join(lacking))
 
 
@@ -192,4 +192,4 @@ def _must_be_here(service: Service, name: str, environ: Mapping[str, str]) -> No
         return
     missing = WAYS[name].missing()
     if missing:
-        raise BadInput(f"{name} cannot start here: {missing}; get it by: {WAYS[name].get}")
+        raise BadInput(f"{name} cannot start here: {missing}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -156,6 +157,7 @@ class Process:
             self._watcher.kill()  # the kernel kills its child then
             self._watcher.wait()
         self._watcher.stdout.close()
+        shutil.rmtree(self.place.folder, ignore_errors=True)  # there still where the watcher was killed
 
 
 class Starting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -17,6 +18,10 @@ from clef_runtime.storage.dynamodb import prefixed_table, single_table
 
 _TIMEOUT_S = 10.0
 """Of a call to Pub/Sub."""
+
+_RETRY_POLICY = {"minimum_backoff": timedelta(seconds=10), "maximum_backoff": timedelta(seconds=600)}
+"""Pub/Sub's defaults for one. Without any, a refused message comes again at once: what waits for a lease to end would
+be a dead letter before it does."""
 
 
 def create_tables(manifest: Manifest, app: App, dynamodb: Any) -> list[str]:
@@ -129,6 +134,7 @@ def _create_topic(manifest: Manifest, project: str, name: str, dead: str, publis
             "dead_letter_topic": f"projects/{project}/topics/{dead}",
             "max_delivery_attempts": transport.max_receive_count,
         }
+        request["retry_policy"] = _RETRY_POLICY
     with suppress(AlreadyExists):
         publisher.create_topic(name=topic, timeout=_TIMEOUT_S)
     with suppress(AlreadyExists):

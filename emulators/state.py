@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -22,11 +23,10 @@ _FILE = "emulators.json"
 
 
 class State(msgspec.Struct, kw_only=True):
-    """`manifest` and `app`: what was created in them, empty: nothing."""
+    """`created`: the manifests whose tables and the like were created, with the app of each."""
 
     members: list[Running] = []
-    manifest: str = ""
-    app: str = ""
+    created: dict[str, str] = {}
 
 
 @contextlib.contextmanager
@@ -90,17 +90,25 @@ def keep(folder: Path, state: State, fleet: Fleet) -> None:
     fleet.detach()
 
 
-def stop(folder: Path, state: State) -> list[tuple[Running, bool]]:
-    """Stops what runs and forgets it; says of each whether it still ran.
+def stop(folder: Path, state: State, members: Sequence[Running] | None = None) -> list[tuple[Running, bool]]:
+    """Stops `members`, or all, and forgets them; says of each whether it still ran.
 
     Raises:
         NotStarted: one does not end; it and those after it are still written down.
     """
     stopped: list[tuple[Running, bool]] = []
     try:
-        for each in list(state.members):
+        for each in list(state.members if members is None else members):
             stopped.append((each, bool(each.pid) and stop_watcher(each.pid, each.started)))
+            _clear(each)
             state.members.remove(each)
     finally:
         save(folder, state)
     return stopped
+
+
+def _clear(each: Running) -> None:
+    """Its folder is there still where its watcher was killed."""
+    folder = Path(each.folder)
+    if each.folder and folder.name.startswith(f"clef-{each.way}-"):
+        shutil.rmtree(folder, ignore_errors=True)

@@ -18,7 +18,12 @@ Key: TypeAlias = tuple[str, tuple[str, ...]]
 """A match: the sync's name and its completion ids, sorted."""
 
 
-_CONDITIONS = ("ConditionalCheckFailedException", "TransactionCanceledException")
+_CONDITIONS = (
+    "ConditionalCheckFailedException",
+    "TransactionCanceledException",
+    "AlreadyExists",
+    "FailedPrecondition",
+)
 """Errors that are an answer: somebody else was first."""
 
 

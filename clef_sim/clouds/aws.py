@@ -14,7 +14,7 @@ from clef_sim.faults_queues import QueueFaults
 from clef_sim.faults_tables import TableFaults
 from clef_sim.kernel.instance import Instance
 from clef_sim.network import Endpoint, Network
-from clef_sim.outside import FunctionUrlFront
+from clef_sim.outside import Front, FunctionUrlFront
 from clef_sim.platform.event_source import EventSource
 from clef_sim.platform.event_source import Mapping as SourceMapping
 from clef_sim.platform.functions import Handler
@@ -30,7 +30,7 @@ class Aws:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self.front = FunctionUrlFront()
+        self.front: Front = FunctionUrlFront()
         choices = site.choices
         self.dynamodb = DynamoDB(
             site.clock.now,

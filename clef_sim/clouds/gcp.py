@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 from clef_runtime.serverless.cloud_function_handler import MESSAGES_PATH, make_http_handler
 from clef_runtime.serverless.service import FunctionService
 from clef_runtime.web import HttpRequest
-from clef_sim.clients import FUNCTION_HOST, SimClients
+from clef_sim.clients import SimClients
 from clef_sim.clouds import Site
 from clef_sim.faults_queues import QueueFaults
 from clef_sim.kernel.instance import Instance
 from clef_sim.network import Endpoint, Network
+from clef_sim.outside import Front
 from clef_sim.platform.functions import Handler
 from clef_sim.platform.http_function import FunctionRequest, HttpFunction, handler_of, status_of
 from clef_sim.platform.push import PushSubscription, PushTarget
@@ -28,10 +29,10 @@ class Gcp:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self.front = _Front()
+        self.front: Front = _Front()
         self.firestore = Firestore(site.clock.now, site.kernel)
         self.pubsub = PubSub(site.clock.now, site.kernel)
-        names = create_topics(site.manifest, site.app, self.pubsub, self.pubsub, PROJECT, push_to=_endpoint)
+        names = create_topics(site.manifest, site.app, PROJECT, self.pubsub, self.pubsub)
         self._queues = {name: self.pubsub.subscription(name).queue for name in names}
         self.queue_faults = QueueFaults(site.faults, site.history, self._queues, self._redrive)
         self.pushes: list[PushSubscription] = []
@@ -85,7 +86,7 @@ class Gcp:
         return sum(self.pubsub.subscription(names.dead_letters(name)).queue.visible for name in self._queues)
 
 
-class _Front:
+class _Front(Front):
     """What stands before an HTTP function."""
 
     def event(self, request: HttpRequest, body: str | None, request_id: str) -> Any:
@@ -112,7 +113,3 @@ class _Clients(SimClients):
 
     def topic(self, name: str) -> str:
         return f"projects/{PROJECT}/topics/{name}"
-
-
-def _endpoint(function: str) -> str:
-    return f"https://{function}.{FUNCTION_HOST}{MESSAGES_PATH}"

@@ -52,12 +52,13 @@ def _ways(service: Service) -> list[Found]:
     rows = []
     variable, url = named(service, os.environ)
     if variable:
-        missing = "" if service.answers(url) else f"nothing answers at {url}"
-        rows.append(Found(service.name, ENVIRONMENT, variable, missing, f"unset {variable}", True, url))
+        silent = "" if service.answers(url) else f"nothing answers at {url}"
+        rows.append(Found(service.name, ENVIRONMENT, variable, silent, f"unset {variable}", True, url))
     for way in service.ways:
         missing = way.missing()
         first = not missing and not any(row.first for row in rows)
-        rows.append(Found(service.name, way.name, way.kind, missing, way.get if missing else "", first, way.note))
+        what, get = (missing.what, missing.get) if missing else ("", "")
+        rows.append(Found(service.name, way.name, way.kind, what, get, first, way.note))
     return rows
 
 
@@ -66,12 +67,20 @@ def _print(found: list[Found]) -> None:
     if not console.is_terminal:
         console = Console(highlight=False, width=PLAIN_WIDTH, color_system=None)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in ("service", "way", "kind", "here?", "what is missing", "get it by", "note"):
+    for head in ("service", "way", "kind", "here", "note"):
         table.add_column(head, overflow="fold")
     last = ""
     for row in found:
         here = Text("missing", "red") if row.missing else Text("taken" if row.first else "yes", "green")
-        name = row.service if row.service != last else ""
-        table.add_row(name, row.way, row.kind, here, row.missing, row.get if row.missing else "", row.note)
+        table.add_row(row.service if row.service != last else "", row.way, row.kind, here, Text(row.note))
         last = row.service
     console.print(table)
+    lacking: dict[tuple[str, str], dict[str, None]] = {}
+    for row in found:
+        if row.missing:
+            lacking.setdefault((row.missing, row.get), {})[row.way] = None
+    if lacking:
+        console.print("\nwhat is missing, and the command that gets it", style="bold")
+    for (missing, get), ways in lacking.items():
+        # As one line each, however long, so that the command can be copied.
+        console.print(Text(f"  {missing} ({', '.join(ways)})\n    {get}"), soft_wrap=True)

@@ -59,8 +59,8 @@ def up(
         known = state.load(here)
         _start(here, known, services, with_ or ())
         if module:
-            known.manifest, known.app = str(find_manifest(manifest).absolute()), module
-            _create(known)
+            _create(known, str(find_manifest(manifest).absolute()), module)
+            known.created[str(find_manifest(manifest).absolute())] = module
             state.save(here, known)
         elif manifest:
             say("no app is named, so nothing was created in them: give --app")
@@ -68,8 +68,7 @@ def up(
 
 
 def _start(here: Path, known: state.State, services: list[str], ways: list[str] | tuple[()]) -> None:
-    dead = [each for each in known.members if not each.alive()]
-    known.members = [each for each in known.members if each not in dead]
+    state.stop(here, known, [each for each in known.members if not each.answers()])
     running = {name for each in known.members for name in each.urls}
     fleet = start([name for name in services if name not in running], ways)
     state.keep(here, known, fleet)
@@ -78,8 +77,8 @@ def _start(here: Path, known: state.State, services: list[str], ways: list[str] 
         say(f"{', '.join(each.urls)}: {each.way}, {note}")
 
 
-def _create(known: state.State) -> None:
-    made = create(load_manifest(known.manifest), app_of(known.app), env_of(known.members))
+def _create(known: state.State, manifest: str, module: str) -> None:
+    made = create(load_manifest(manifest), app_of(module), env_of(known.members))
     say(f"created: {', '.join(made) or 'nothing to create'}")
 
 
@@ -185,8 +184,8 @@ def reset() -> None:
         for each in known.members:
             each.empty()
             say(f"{', '.join(each.urls)}: {each.way}, {'emptied' if each.pid else 'not ours, left alone'}")
-        if known.manifest:
-            _create(known)
+        for manifest, module in known.created.items():
+            _create(known, manifest, module)
 
 
 @app.command()

@@ -9,6 +9,7 @@ push backoff holds back a whole subscription; here it holds back the failed mess
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -23,6 +24,8 @@ from clef_sim.platform.functions import FunctionPlatform
 from clef_sim.platform.http_function import FunctionRequest, status_of
 from clef_sim.profiles import Profile
 from clef_sim.services.pubsub import Delivery, Subscription, backoff_s
+
+_AT_ONCE = 100
 
 _ENDED_HERE_S = 86_400.0
 """A pushed message is outstanding until the push ends it; its deadline is the request's."""
@@ -45,7 +48,7 @@ class PushSubscription:
     """A running push.
 
     Attributes:
-        in_flight: messages between being taken and being acknowledged or refused.
+        in_flight: requests under way.
         window: how many may be, now.
         delivered, acknowledged, refused: counted since the start.
     """
@@ -74,32 +77,36 @@ class PushSubscription:
         self._successes = 0
         pause = subscription.settings.retry
         self._pause = pause or (profile.limit("push.backoff_first_s"), profile.limit("push.backoff_longest_s"))
+        self._waiting: deque[Delivery] = deque()
         self._wanted = False
         subscription.on_arrival(self._wake)
 
     def _wake(self) -> None:
         if not self._wanted:
             self._wanted = True
-            self._kernel.call_later(0.0, self._fill)
+            self._kernel.call_later(0.0, self._take)
 
-    def _fill(self) -> None:
+    def _take(self) -> None:
+        """Messages are on their way to be pushed as soon as they are deliverable."""
         self._wanted = False
-        while self.in_flight < self.window:
-            taken = self.subscription.take(1, _ENDED_HERE_S)
-            if not taken:
-                return
-            self._start(taken[0])
+        while taken := self.subscription.take(_AT_ONCE, _ENDED_HERE_S):
+            for delivery in taken:
+                self._kernel.call_later(self._way.seconds(delivery), partial(self._ready, delivery))
 
-    def _start(self, delivery: Delivery) -> None:
-        self.in_flight += 1
-        hop_s = self._hop_ms() / 1000.0
-        arrives_s = self._way.seconds(delivery) + hop_s / 2.0
-        pushed = _Pushed(delivery, hop_s / 2.0)
-        deadline_s = self.subscription.settings.ack_deadline_s
-        pushed.timer = self._kernel.timer(arrives_s + deadline_s, partial(self._end, pushed, False))
-        if self.target.hold_back_s is not None:
-            arrives_s += self.target.hold_back_s()
-        self._kernel.call_later(arrives_s, partial(self._send, pushed))
+    def _ready(self, delivery: Delivery) -> None:
+        self._waiting.append(delivery)
+        self._push()
+
+    def _push(self) -> None:
+        """As many requests as the window has room for."""
+        while self._waiting and self.in_flight < self.window:
+            self.in_flight += 1
+            hop_s = self._hop_ms() / 1000.0
+            pushed = _Pushed(self._waiting.popleft(), hop_s / 2.0)
+            deadline_s = self.subscription.settings.ack_deadline_s
+            pushed.timer = self._kernel.timer(deadline_s, partial(self._end, pushed, False))
+            held_s = 0.0 if self.target.hold_back_s is None else self.target.hold_back_s()
+            self._kernel.call_later(hop_s / 2.0 + held_s, partial(self._send, pushed))
 
     def _send(self, pushed: _Pushed) -> None:
         """Past its deadline too: a request that is late on its way arrives all the same."""
@@ -133,7 +140,7 @@ class PushSubscription:
             self.subscription.hold_back(delivery.ack_id, backoff_s(*self._pause, attempt=delivery.attempt))
             self._successes = 0
             self.window = max(self._window_least, self.window // 2)
-        self._wake()
+        self._push()
 
     def _grow(self) -> None:
         self._successes += 1

@@ -19,7 +19,7 @@ _LATENCIES: dict[str, Distribution] = {
     ),
     # set 57 ms; a failed precondition takes as long
     "firestore.Commit": LogNormal(4.04, 0.5, "tomatwo", "L"),
-    # a transaction of one get and one write takes about their sum, 80 ms: what begins and ends it is small beside them
+    # a transaction of one get and one write takes about their sum, 80 ms: its beginning and end are small beside it
     "firestore.BeginTransaction": LogNormal(1.6, 0.4, "fs851 (d)", "L"),
     "firestore.Rollback": LogNormal(1.6, 0.4, "fs851 (d)", "L"),
     # p50 6, p95 13 ms

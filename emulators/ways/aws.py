@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
 from emulators import installs
 from emulators.processes import Launch, Place
 from emulators.questions import call
-from emulators.ways.base import Way, get_command, lacks_modules, not_made
+from emulators.ways.base import Missing, Way, environment, java, modules
 
 _ALL = ("dynamodb", "sqs", "s3")
 
@@ -29,8 +28,7 @@ MINISTACK = Way(
     name="ministack",
     kind="python",
     serves=_ALL,
-    missing=lambda: not_made("ministack"),
-    get=get_command("ministack"),
+    missing=lambda: environment("ministack"),
     launch=_ministack,
     empty=lambda url: _post(f"{url}/_ministack/reset"),
 )
@@ -49,23 +47,23 @@ def _localstack(place: Place) -> Launch:
         "OVERRIDE_IN_DOCKER": "0",
         "FILESYSTEM_ROOT": str(place.folder / "root"),
     }
-    return Launch(argv=(installs.python_of("localstack"), "-m", "localstack.runtime.main"), env=env)
+    # Its own way to stop takes seconds, and there is nothing to keep.
+    return Launch(argv=(installs.python_of("localstack"), "-m", "localstack.runtime.main"), env=env, stop_signal=9)
 
 
 LOCALSTACK = Way(
     name="localstack",
     kind="python",
     serves=("sqs", "s3"),
-    missing=lambda: not_made("localstack"),
-    get=get_command("localstack"),
+    missing=lambda: environment("localstack"),
     launch=_localstack,
     timeout_s=40.0,
     note="its DynamoDB is DynamoDB Local, which runs beside it: way dynamodb-local",
 )
 
 
-def _moto_modules() -> str:
-    return lacks_modules("moto", "flask", "flask_cors", "py_partiql_parser")
+def _moto_modules() -> Missing | None:
+    return modules("moto", "flask", "flask_cors", "py_partiql_parser")
 
 
 def _moto(place: Place) -> Launch:
@@ -77,8 +75,7 @@ MOTO = Way(
     name="moto",
     kind="python",
     serves=_ALL,
-    missing=lambda: _moto_modules() and not_made("moto"),
-    get=get_command("moto"),
+    missing=lambda: _moto_modules() and environment("moto"),
     launch=_moto,
     empty=lambda url: _post(f"{url}/moto-api/reset"),
     note="its conditional writes are not atomic across threads: nothing about exclusion is shown by it",
@@ -89,10 +86,12 @@ _JETTY = Path(__file__).with_name("dynamodb_local.xml")
 
 def _dynamodb_local(place: Place) -> Launch:
     home = installs.folder("dynamodb-local") / "package" / "emulator"
-    java = ("java", "-Xmx512m", "-XX:-UsePerfData", f"-Djava.io.tmpdir={place.folder}")
     return Launch(
         argv=(
-            *java,
+            "java",
+            "-Xmx512m",
+            "-XX:-UsePerfData",
+            f"-Djava.io.tmpdir={place.folder}",
             f"-Djava.library.path={home / 'DynamoDBLocal_lib'}",
             "-cp",
             f"{home / 'DynamoDBLocal.jar'}:{home / 'DynamoDBLocal_lib'}/*",
@@ -109,10 +108,7 @@ DYNAMODB_LOCAL = Way(
     name="dynamodb-local",
     kind="program",
     serves=("dynamodb",),
-    missing=lambda: (
-        not_made("dynamodb-local") or ("" if shutil.which("java") else "java (17 or later) is not on PATH")
-    ),
-    get=get_command("dynamodb-local"),
+    missing=lambda: environment("dynamodb-local") or java(),
     launch=_dynamodb_local,
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Callable
 from typing import Literal, TypeAlias
 
@@ -14,19 +15,28 @@ from emulators.processes import Launch, Place
 Kind: TypeAlias = Literal["program", "python", "container"]
 
 
+class Missing(msgspec.Struct, frozen=True):
+    """`what` is not here, and the one command that gets it."""
+
+    what: str
+    get: str
+
+    def __str__(self) -> str:
+        return f"{self.what}; get it by: {self.get}"
+
+
 class Way(msgspec.Struct, frozen=True, kw_only=True):
     """One way to get services, all of `serves` from one process.
 
-    `missing` says what is not here, empty where it can start; `get` is the one command that gets it. `empty`, given
-    the address, takes the place of emptying each service by its own calls. `url`: of the service at a place, where
-    it is not the service's usual one. `note`: what not to use it for.
+    `missing`: why it cannot start here, None where it can. `empty`, given the address, takes the place of emptying
+    each service by its own calls. `url`: of the service at a place, where it is not the service's usual one.
+    `note`: what not to use it for.
     """
 
     name: str
     kind: Kind
     serves: tuple[str, ...]
-    missing: Callable[[], str]
-    get: str
+    missing: Callable[[], Missing | None]
     launch: Callable[[Place], Launch]
     empty: Callable[[str], None] | None = None
     url: Callable[[Place], str] | None = None
@@ -34,16 +44,23 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def lacks_modules(*names: str) -> str:
-    """Which of these do not import here, in words; empty: none."""
+def modules(*names: str) -> Missing | None:
+    """What of these does not import here."""
     lacking = [name for name in names if importlib.util.find_spec(name) is None]
-    return f"the Python package {' and '.join(lacking)} is not installed" if lacking else ""
+    return Missing(f"no Python package {', '.join(lacking)}", f"pip install {' '.join(lacking)}") if lacking else None
 
 
-def not_made(name: str) -> str:
-    """For `missing`: the environment `name` is not there."""
-    return "" if installs.made(name) else f"no environment {installs.folder(name)}"
+def environment(name: str) -> Missing | None:
+    """Where the environment `name` is not made."""
+    if installs.made(name):
+        return None
+    return Missing(f"no {installs.folder(name)}", f"clef-sim emulators get {name}")
 
 
-def get_command(name: str) -> str:
-    return f"clef-sim emulators get {name}"
+def program(name: str, get: str) -> Missing | None:
+    """Where no program of this name is on PATH."""
+    return None if shutil.which(name) else Missing(f"no {name} on PATH", get)
+
+
+def java() -> Missing | None:
+    return program("java", "apt-get install -y default-jre-headless")

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from emulators.processes import Launch, Place
-from emulators.ways.base import Way, lacks_modules
+from emulators.ways.base import Missing, Way, modules
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -44,14 +44,16 @@ _SERVES = {"dynamodb-local": ("dynamodb",), "localstack": ("sqs", "s3")}
 _MODULES = {"redis": ("redis",), "postgres": ("psycopg",)}
 
 
-def _missing(name: str) -> str:
-    image = IMAGES[name]
-    without = lacks_modules(*_MODULES.get(name, ()))
-    if without or not _docker(("version", "--format", "{{.Server.Version}}")):
-        return without or "no docker engine answers"
-    if not _docker(("image", "inspect", "--format", "{{.Id}}", image.name)):
-        return f"the image {image.name} is not here"
-    return ""
+def _missing(name: str) -> Missing | None:
+    image = IMAGES[name].name
+    without = modules(*_MODULES.get(name, ()))
+    if without:
+        return without
+    if not _docker(("version", "--format", "{{.Server.Version}}")):
+        return Missing("no Docker engine answers", "apt-get install -y docker.io")
+    if not _docker(("image", "inspect", "--format", "{{.Id}}", image)):
+        return Missing(f"no image {image}", f"docker pull {image}")
+    return None
 
 
 @cache
@@ -83,7 +85,6 @@ def _way(name: str) -> Way:
         kind="container",
         serves=_SERVES.get(name, (name,)),
         missing=lambda: _missing(name),
-        get=f"docker pull {IMAGES[name].name}",
         launch=lambda place: _launch(name, place),
         timeout_s=60.0,
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from emulators import installs
 from emulators.processes import Launch, Place
-from emulators.ways.base import Way, get_command, not_made
+from emulators.ways.base import Missing, Way, environment, java
+from emulators.ways.containers import IMAGES
 
 
 def _jar(pattern: str) -> Path | None:
@@ -29,10 +30,11 @@ def _pubsub_jar() -> Path | None:
     return _jar("pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar")
 
 
-def _missing(jar: Path | None, what: str) -> str:
+def _missing(jar: Path | None, service: str) -> Missing | None:
     if jar is None:
-        return f"no Google Cloud SDK with its {what} emulator"
-    return "" if shutil.which("java") else "java (17 or later) is not on PATH"
+        get = f"apt-get install -y google-cloud-cli-{service}-emulator (of Google's apt repository)"
+        return Missing(f"no Google Cloud SDK with its {service} emulator", get)
+    return java()
 
 
 def _java(place: Place) -> tuple[str, ...]:
@@ -55,8 +57,7 @@ FIRESTORE = Way(
     name="firestore-emulator",
     kind="program",
     serves=("firestore",),
-    missing=lambda: _missing(_firestore_jar(), "Firestore"),
-    get="apt-get install -y google-cloud-cli-firestore-emulator (of Google's apt repository)",
+    missing=lambda: _missing(_firestore_jar(), "firestore"),
     launch=_firestore,
 )
 
@@ -64,8 +65,7 @@ PUBSUB = Way(
     name="pubsub-emulator",
     kind="program",
     serves=("pubsub",),
-    missing=lambda: _missing(_pubsub_jar(), "Pub/Sub"),
-    get="apt-get install -y google-cloud-cli-pubsub-emulator (of Google's apt repository)",
+    missing=lambda: _missing(_pubsub_jar(), "pubsub"),
     launch=_pubsub,
     note="filters and retry backoff are ignored",
 )
@@ -79,10 +79,11 @@ def _gcs_program() -> Path | None:
     return found if found.exists() else None
 
 
-def _gcs_missing() -> str:
-    return not_made("fake-gcs-server") or (
-        "" if _gcs_program() else f"its wheel has no program for {platform.machine()}"
-    )
+def _gcs_missing() -> Missing | None:
+    absent = environment("fake-gcs-server")
+    if absent or _gcs_program():
+        return absent
+    return Missing(f"its wheel has no program for {platform.machine()}", f"docker pull {IMAGES['gcs'].name}")
 
 
 def _gcs(place: Place) -> Launch:
@@ -99,7 +100,6 @@ FAKE_GCS_SERVER = Way(
     kind="python",
     serves=("gcs",),
     missing=_gcs_missing,
-    get=get_command("fake-gcs-server"),
     launch=_gcs,
     note="reads and deletes ignore preconditions",
 )

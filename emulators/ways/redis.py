@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 
 from emulators import installs
 from emulators.processes import Launch, Place
-from emulators.ways.base import Way, get_command, lacks_modules, not_made
+from emulators.ways.base import Way, environment, modules, program
 
 
 def _server(place: Place) -> Launch:
@@ -19,8 +18,7 @@ REDIS_SERVER = Way(
     name="redis-server",
     kind="program",
     serves=("redis",),
-    missing=lambda: lacks_modules("redis") or ("" if shutil.which("redis-server") else "redis-server is not on PATH"),
-    get="apt-get install -y redis-server",
+    missing=lambda: modules("redis") or program("redis-server", "apt-get install -y redis-server"),
     launch=_server,
 )
 
@@ -30,7 +28,7 @@ _SERVE = (
 
 
 def _fake(place: Place) -> Launch:
-    python = sys.executable if not lacks_modules("fakeredis") else installs.python_of("fakeredis")
+    python = installs.python_of("fakeredis") if modules("fakeredis", "lupa") else sys.executable
     return Launch(argv=(python, "-c", _SERVE, str(place.port)), stop_signal=9)  # it has nothing to save
 
 
@@ -38,8 +36,7 @@ FAKEREDIS = Way(
     name="fakeredis",
     kind="python",
     serves=("redis",),
-    missing=lambda: lacks_modules("redis") or (lacks_modules("fakeredis") and not_made("fakeredis")),
-    get=get_command("fakeredis"),
+    missing=lambda: modules("redis") or (modules("fakeredis", "lupa") and environment("fakeredis")),
     launch=_fake,
     note="no INFO",
 )

