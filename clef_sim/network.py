@@ -29,7 +29,7 @@ from clef_sim.sdk_errors import (
     throttle,
     timed_out,
 )
-from clef_sim.services.sdk import Unmodelled
+from clef_sim.services.sdk import Direct, Unmodelled
 
 Place: TypeAlias = Literal["before", "at", "after"]
 Kind: TypeAlias = Literal[
@@ -234,7 +234,7 @@ class SimClient:
         if self._network.faults.watches(self._service, method.operation):
             bound = method.watched
         else:
-            bound = method.plain if method.direct is None else method.quick
+            bound = method.plain if method.fitting is None else method.quick
         self.__dict__[name] = bound  # so that this is asked once a method
         return bound
 
@@ -257,8 +257,11 @@ class _Method:
         self.name = f"{service}.{operation}"
         self.apply = apply
         self.instance = instance
-        direct = getattr(apply, "direct", None)
-        self.direct = None if direct is None else partial(direct, apply.__self__)  # type: ignore[attr-defined]  # a method
+        self.fitting: set[tuple[str, ...]] | None = None
+        direct: Direct | None = getattr(apply, "direct", None)
+        if direct is not None:
+            self.direct = partial(direct.function, apply.__self__)  # type: ignore[attr-defined]  # a method
+            self.fitting, self.reported = direct.fitting, direct.reported
         self.draw_ms = network.latency_stream(service).bound(network.sampler(self.name))
         self.sleep = network.kernel.sleep
         self.note = network.history.note
@@ -266,11 +269,13 @@ class _Method:
 
     def quick(self, **kwargs: Any) -> Any:
         """As `plain`, for an operation of a model that does not block."""
+        if tuple(kwargs) not in self.fitting:  # type: ignore[operator]  # not None here
+            return self.plain(**kwargs)
         half_s = (self.draw_ms() + self.cpu_ms) * 0.0005
         kernel = self.kernel
         thread, start_s = kernel.current, kernel.now
         try:
-            good, answer = kernel.sleep_around(half_s, self.direct, kwargs)  # type: ignore[arg-type]  # not None here
+            good, answer = kernel.sleep_around(half_s, self.direct, kwargs)
         except Killed:
             halfway = None if thread is None else thread.halfway
             self.record(start_s, "unknown", "Killed", halfway is not None and halfway[0])
@@ -281,8 +286,9 @@ class _Method:
             return answer
         if isinstance(answer, Unmodelled):
             raise kernel.abort(answer) from None
-        self.record(start_s, outcome_of(answer), code_of(answer), False)
-        raise answer
+        failure = self.reported(answer)
+        self.record(start_s, outcome_of(failure), code_of(failure), False)
+        raise failure
 
     def plain(self, **kwargs: Any) -> Any:
         """A call that no fault can strike."""

@@ -39,9 +39,6 @@ from clef_sim.scenario import (
 )
 from clef_sim.workload import arrivals
 
-PROFILED = ("aws", "gcp")
-"""Clouds that have a profile."""
-
 
 class Prepared(msgspec.Struct, frozen=True):
     """One run but for its seed: a scenario's variant on one manifest; `topology` is how the file names it."""
@@ -117,8 +114,6 @@ def _prepare(scenario: Scenario) -> list[Prepared]:
             _check_names("expect", variant.expect, CHECKERS)
         for topology in variant.topologies or scenario.topologies:
             manifest = load_manifest(_manifest_file(topology, scenario), {**scenario.settings, **variant.settings})
-            if manifest.cloud not in PROFILED:
-                raise BadInput(f"topologies: {topology}: there is no profile of cloud {manifest.cloud!r} yet")
             made = Prepared(
                 scenario, variant, topology, manifest, app, syncs, artifact, requests, profile(manifest.cloud)
             )

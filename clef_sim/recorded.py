@@ -99,7 +99,7 @@ class RecordedStorage:
         return self._storage.get(relation, key)
 
     def get_versioned(self, relation: str, key: str) -> tuple[Record | None, int]:
-        began = self._history.now
+        began = self._history.where.now
         value, version = self._storage.get_versioned(relation, key)
         self._read[relation, key] = version, began
         return value, version
@@ -127,9 +127,9 @@ class RecordedStorage:
     def stage(self, writes: Sequence[Write]) -> Staged:
         read, self._read = self._read, {}
         if writes or read:
-            reads = tuple((*row, version, began) for row, (version, began) in read.items())
-            told = tuple((each.relation, each.key, each.value is None) for each in writes)
-            self._history.add("staged", self._urn, reads=reads, writes=told)
+            reads = tuple([(*row, version, began) for row, (version, began) in read.items()])
+            told = tuple([(each.relation, each.key, each.value is None) for each in writes])
+            self._history.note("staged", self._urn, "ok", {"reads": reads, "writes": told})
         return self._storage.stage(writes)
 
 
@@ -257,14 +257,11 @@ def _recorded_action(
 ) -> Action:
     full_name = f"{urn}/{name}"
 
-    def timed(input: Record, tools: Tools) -> Outcome:
-        clock.sleep(handler_s(urn, name))
-        return action(input, tools)
-
     def run(input: Record, tools: Tools) -> Outcome:
         invocation = tools.invocation
         if invocation is None:  # asked by a where: recorded as `asked`, and no invocation
-            return timed(input, tools)
+            clock.sleep(handler_s(urn, name))
+            return action(input, tools)
         about = {"invocation": invocation.id, "flow": invocation.flow}
         started = {
             "invocation": invocation.id,
@@ -277,7 +274,8 @@ def _recorded_action(
         }
         history.note("started", full_name, "ok", started)
         try:
-            outcome = timed(input, tools)
+            clock.sleep(handler_s(urn, name))
+            outcome = action(input, tools)
         except BaseException as error:  # an instance that is killed must leave its trace as well
             history.add("returned", full_name, _outcome_of(error), variant=None, error=type(error).__name__, **about)
             raise

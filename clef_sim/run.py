@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clef_sim.kernel.choices import Choices
+from clef_sim.kernel.garbage import seldom_collected
 from clef_sim.prepared import Prepared
 from clef_sim.scenario import Bursts, Client, EngineRestart, Fault, Fixed, Poisson, Ramp, Recorded, Redrive
 from clef_sim.workload import arrivals
@@ -39,11 +40,12 @@ class Run:
         """
         kernel = self.world.kernel
         kernel.spawn(self._script, who="script")
-        while not self._finished:
-            kernel.run(until=kernel.now + SLICE_S)
-            if progress is not None:
-                progress(kernel.now)
-        kernel.close()
+        with seldom_collected():
+            while not self._finished:
+                kernel.run(until=kernel.now + SLICE_S)
+                if progress is not None:
+                    progress(kernel.now)
+            kernel.close()
 
     def _script(self) -> None:
         world, history, scenario = self.world, self.world.history, self.prepared.scenario

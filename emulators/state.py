@@ -9,14 +9,16 @@ import contextlib
 import fcntl
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from clef_runtime.errors import BadInput
+from emulators.catalogue import WAYS
 from emulators.fleet import Fleet, Running
-from emulators.processes import stop_watcher
+from emulators.processes import Place, stop_watcher
 
 FOLDER = ".clef"
 _FILE = "emulators.json"
@@ -108,7 +110,12 @@ def stop(folder: Path, state: State, members: Sequence[Running] | None = None) -
 
 
 def _clear(each: Running) -> None:
-    """Its folder is there still where its watcher was killed."""
+    """Removes what is there still where its watcher was killed: its folder, its container."""
     folder = Path(each.folder)
-    if each.folder and folder.name.startswith(f"clef-{each.way}-"):
+    if not each.pid or not folder.name.startswith(f"clef-{each.way}-"):
+        return
+    if folder.exists():
+        after = WAYS[each.way].launch(Place(folder, each.port)).after
+        if after:
+            subprocess.run(after, capture_output=True)  # noqa: S603 - the catalogue's own command
         shutil.rmtree(folder, ignore_errors=True)

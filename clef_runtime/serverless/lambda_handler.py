@@ -41,10 +41,10 @@ def make_lazy_handler(build: Callable[[], FunctionService], *, partial_batch_res
     service = create_module_initializer(build)
 
     def handle(event: Mapping[str, Any], context: Any = None) -> Record:
-        if is_http(event):
-            return _http(event, service, getattr(context, "aws_request_id", ""))
         if _is_sqs(event):
             return _sqs(event["Records"], service(), partial_batch_responses)
+        if is_http(event):
+            return _http(event, service, getattr(context, "aws_request_id", ""))
         raise BadInput(
             f"event with {', '.join(sorted(map(str, event))[:8]) or 'nothing in it'} is neither HTTP (API Gateway v1 "
             "or v2, Function URL) nor SQS; connect the function to one of these"
@@ -63,7 +63,10 @@ def _http(event: Mapping[str, Any], service: Callable[[], FunctionService], aws_
 
 def _is_sqs(event: Mapping[str, Any]) -> bool:
     records = event.get("Records")
-    return isinstance(records, list) and all(each.get("eventSource") == "aws:sqs" for each in records)
+    if not isinstance(records, list):
+        return False
+    sources = [each.get("eventSource") for each in records]
+    return sources.count("aws:sqs") == len(sources)
 
 
 def _sqs(records: Sequence[Mapping[str, Any]], service: FunctionService, partial: bool) -> Record:

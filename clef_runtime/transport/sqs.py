@@ -9,7 +9,7 @@ kept across a partial failure: what failed is sent after what did not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -71,7 +71,7 @@ class SqsDispatcher:
             self._send_batch(url, batch)
         return []
 
-    def _send_batch(self, url: str, entries: list[_Entry]) -> None:
+    def _send_batch(self, url: str, entries: Sequence[_Entry]) -> None:
         """Sends until every entry is accepted; only what failed goes again."""
         for failures in range(1, self._retry.attempts + 1):
             answer = self._call(self._client.send_message_batch, {"QueueUrl": url, "Entries": entries})
@@ -108,7 +108,7 @@ class SqsPublisher:
         """As the port has it. Raises TooLarge over `BATCH_BYTES`; nothing was sent."""
         message = _message(completion, self._fifo)
         if len(message["MessageBody"]) * 4 > BATCH_BYTES:
-            next(_batches([message]))
+            next(iter(_batches([message])))
         self._call(self._client.send_message, {"QueueUrl": self._queue_url, **message})
 
 
@@ -128,7 +128,12 @@ def _id(text: str) -> str:
     return text if _ID.fullmatch(text) else derive_id("sqs", text)
 
 
-def _batches(entries: Sequence[_Entry]) -> Any:
+def _batches(entries: Sequence[_Entry]) -> Iterable[Sequence[_Entry]]:
+    characters = 0
+    for entry in entries:
+        characters += len(entry["MessageBody"])
+    if len(entries) <= BATCH_MESSAGES and characters * 4 <= BATCH_BYTES:
+        return (entries,)
     return batches(
         entries,
         lambda entry: len(entry["MessageBody"].encode()),

@@ -14,6 +14,7 @@ from clef_runtime.deploy.manifest import find_manifest, load_manifest
 from clef_runtime.errors import BadInput
 from clef_sim.commands.output import NOT_AS_EXPECTED, app_of, say, write_json
 from emulators import installs, state
+from emulators.build_images import build
 from emulators.fleet import Running, env_of, start
 from emulators.provisioned import create, needed
 
@@ -199,3 +200,20 @@ def get(ways: Annotated[list[str], typer.Argument(metavar="WAY..", help=", ".joi
     """
     for name in ways:
         say(f"{name}: {installs.make(name, say)}")
+
+
+@app.command("build-images")
+def build_images(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]..", help="Services of docker-compose.yml.")
+    ] = None,
+) -> None:
+    """Build stand-ins for the images of docker-compose.yml, under their names, from Debian's and PyPI's packages: for
+    machines that reach no registry of images. Needs root, a Docker engine and debootstrap, and takes minutes.
+
+    \b
+    Example:
+      clef-sim emulators build-images redis postgres
+    """
+    for name in build(names or (), say):
+        say(f"built {name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from clef_sim.kernel.choices import Choices
 from clef_sim.kernel.instance import Instance
 from clef_sim.kernel.threads import Kernel
@@ -44,10 +46,18 @@ class SimIds:
     """
 
     def __init__(self, choices: Choices, stream: str = "ids") -> None:
-        self._stream = choices.stream(stream)
+        self._draw = choices.stream(stream).bound(_below_48_bits)
         self._made = 0
 
     def new(self) -> str:
         """20 hexadecimal digits: 12 drawn, 8 counted."""
         self._made += 1
-        return f"{self._stream.below(1 << 48):012x}{self._made:08x}"
+        return f"{int(self._draw()):012x}{self._made:08x}"
+
+
+def _below_48_bits(random: Random) -> float:
+    """As `Stream.below(1 << 48)` draws it."""
+    number = random.getrandbits(49)
+    while number >= 1 << 48:
+        number = random.getrandbits(49)
+    return number

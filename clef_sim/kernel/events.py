@@ -32,10 +32,21 @@ class Later(Event):
 
 
 class Done(Event):
-    """The end of a thread; costs a place in the queue only where somebody waits."""
+    """The end of a thread; costs a place in the queue only where somebody waits.
+
+    Attributes:
+        good, result: as SimPy's `ok` and `value`, without a call.
+    """
+
+    good = False
+    result: Any = None
+
+    def finish(self, ok: bool, value: Any) -> None:
+        """It has ended, and is about to be scheduled."""
+        self._ok = self.good = ok
+        self._value = self.result = value
 
     def end_at_once(self, ok: bool, value: Any) -> None:
         """As if triggered and processed: whoever asks from now on finds the value."""
-        self._ok = ok
-        self._value = value
+        self.finish(ok, value)
         self.callbacks: Any = None

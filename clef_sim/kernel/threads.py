@@ -155,7 +155,7 @@ class Thread:
 
     def _resume_with(self, event: Event) -> None:
         """As `_resume`, for an event that may fail: the waiting thread gets the failure, not `Kernel.run`."""
-        if not event.ok:
+        if not event._ok:
             event.defused = True
         self._resume(event)
 
@@ -195,11 +195,11 @@ class Thread:
         self._around = self.halfway = None
         done = self._done
         if done is not None and done.callbacks:
-            if ok:
-                done.succeed(value)
-            else:
-                done.fail(value)
-                done.defused = isinstance(value, Died)
+            done.finish(ok, value)
+            if isinstance(value, Died):
+                done.defused = True
+            kernel = self._kernel
+            heappush(kernel.queue, (kernel.now, NORMAL, kernel.number(), done))
             return True
         if done is None:
             self._done = done = Done(self._kernel.env)
@@ -221,7 +221,7 @@ def _happen(event: Event) -> None:
     callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]  # SimPy's own mark: it is over
     for callback in callbacks:
         callback(event)
-    if not event.ok and not event.defused:
+    if not event._ok and not event.defused:
         raise event.value
 
 
@@ -258,7 +258,8 @@ class Kernel:
         """
         if self.current is not None and not self.current.alive:
             raise Killed(self.current.who)
-        _check(delay_s)
+        if not delay_s >= 0.0:
+            _check(delay_s)
         thread = Thread(self, function, who, instance)
         if instance is None:
             self._threads[thread] = None
@@ -292,7 +293,7 @@ class Kernel:
         thread._around, thread._switch = (half_s, function, argument), thread._halfway
         heappush(self.queue, (self.now + half_s, NORMAL, self.number(), thread._wake))
         self._to_hub()
-        return cast(tuple[bool, Any], thread.halfway)
+        return thread.halfway  # type: ignore[return-value]  # not None: the hub came by
 
     def wait(self, event: Event) -> Any:
         """Suspends the current virtual thread until `event`; returns its value, or raises its failure."""
@@ -302,9 +303,9 @@ class Kernel:
         if event.callbacks is not None:
             event.callbacks.append(thread._resume_with)
             self._to_hub()
-        if event.ok:
-            return event.value
-        raise cast(BaseException, event.value)
+        if event._ok:
+            return event._value
+        raise cast(BaseException, event._value)
 
     def call_later(self, delay_s: float, function: Callable[[], None]) -> None:
         """Calls `function` in `delay_s` >= 0, outside of any virtual thread. It must not sleep or wait."""
@@ -314,7 +315,8 @@ class Kernel:
 
     def timer(self, delay_s: float, function: Callable[[], None]) -> Timer:
         """As `call_later`, and can be cancelled: for time-outs, most of which never strike."""
-        _check(delay_s)
+        if not delay_s >= 0.0:
+            _check(delay_s)
         return self._timers.start(delay_s, function)
 
     def event(self) -> Event:

@@ -227,16 +227,16 @@ class Deployed:
             timer.cancel()
             self._release()
             self.billed_ms += math.ceil((self._kernel.now - start_s) * 1000.0)
-            if not done.ok:
+            if not done.good:
                 done.defused = True
             if not instance.alive:
                 self._died(instance, who, on_done)
                 return
             self._rest(instance)
-            if done.ok:
-                on_done(done.value, None)
+            if done.good:
+                on_done(done.result, None)
             else:
-                self._fail(instance, who, done.value, on_done)
+                self._fail(instance, who, done.result, on_done)
 
         timer = kernel.timer(timeout_s, lambda: instance.kill(TIME_OUT))
         thread = kernel.spawn(run, who=who, instance=instance)

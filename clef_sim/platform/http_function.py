@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 
@@ -13,12 +14,12 @@ from clef_sim.platform.functions import FunctionPlatform, Handler
 
 
 class FunctionRequest:
-    """What a handler asks of Flask's request."""
+    """What a handler asks of Flask's request. `path` is as it was sent."""
 
     def __init__(
         self, method: str, path: str, query: bytes, headers: Mapping[str, str], body: bytes, execution_id: str
     ) -> None:
-        self.method, self.path, self.query_string = method, path, query
+        self.method, self.path, self.query_string = method, unquote(path), query
         self.headers: dict[str, str] = {**headers, "function-execution-id": execution_id}
         self.environ: dict[str, Any] = {"RAW_URI": path}
         self._body = body
@@ -44,7 +45,7 @@ class HttpFunction:
         url = request.url
         event = FunctionRequest(
             request.method,
-            url.path,
+            url.raw_path.decode().partition("?")[0],
             url.query,
             dict(request.headers),
             request.read(),

@@ -25,8 +25,6 @@ from clef_sim.platform.http_function import FunctionRequest, status_of
 from clef_sim.profiles import Profile
 from clef_sim.services.pubsub import Delivery, Subscription, backoff_s
 
-_AT_ONCE = 100
-
 _ENDED_HERE_S = 86_400.0
 """A pushed message is outstanding until the push ends it; its deadline is the request's."""
 
@@ -89,9 +87,9 @@ class PushSubscription:
     def _take(self) -> None:
         """Messages are on their way to be pushed as soon as they are deliverable."""
         self._wanted = False
-        while taken := self.subscription.take(_AT_ONCE, _ENDED_HERE_S):
-            for delivery in taken:
-                self._kernel.call_later(self._way.seconds(delivery), partial(self._ready, delivery))
+        while taken := self.subscription.take(1, _ENDED_HERE_S):  # one: more could be of one ordering key
+            (delivery,) = taken
+            self._kernel.call_later(self._way.seconds(delivery), partial(self._ready, delivery))
 
     def _ready(self, delivery: Delivery) -> None:
         self._waiting.append(delivery)

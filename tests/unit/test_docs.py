@@ -54,9 +54,10 @@ def test_docs_commands_that_need_nothing_else_succeed(command: str) -> None:
     assert result.exit_code == 0, result.output
 
 
-def test_docs_list_every_source_of_the_profile() -> None:
+@pytest.mark.parametrize("cloud", ["aws", "gcp"])
+def test_docs_list_every_source_of_the_profile(cloud: str) -> None:
     listed = (ROOT / "docs" / "sources.md").read_text("utf-8")
-    found = profile("aws")
+    found = profile(cloud)
     entries = [*found.latencies.values(), *found.limits.values(), *found.prices.values()]
     keys = {re.split(r"[ :;]", entry.source)[0] for entry in entries} - {"assumed", "botocore's", "CloudFormation"}
     assert [key for key in sorted(keys) if not re.search(rf"\b{key}\b", listed)] == []

@@ -165,7 +165,9 @@ class DynamoDB:
         write.check()
         if kind == "update":
             write.compute(now)
-        write.commit(now)
+        old, new = write.old, write.new
+        if old is not None or new is not None:
+            write.table.commit(write.pk, write.sk, old, new, now)
         if returns != "NONE":
             attributes = returned(write, returns)
             if attributes is not None:

@@ -16,7 +16,7 @@ KeyTest: TypeAlias = tuple[str, str, tuple[str, ...]]
 """(operator, attribute as written, value tokens)"""
 
 WRITE_LABELS = ("ConditionExpression", "UpdateExpression")
-_EMPTY: Mapping[str, Any] = {}
+NOTHING_BOUND: Mapping[str, Any] = {}
 _CACHE_MAX = 4096  # texts; more means that somebody writes values into them
 
 
@@ -24,7 +24,7 @@ class Plan:
     """The expressions of one kind of request, compiled."""
 
     __slots__ = (
-        "_apart", "checks", "condition", "filter", "filter_roots", "keys", "names", "paths", "roots",
+        "_apart", "bare", "checks", "condition", "filter", "filter_roots", "keys", "names", "paths", "roots",
         "targets", "update",
         "values",
     )  # fmt: skip
@@ -46,6 +46,7 @@ class Plan:
         tokens = [token for node in nodes for token in _tokens(node)]
         self.names = frozenset(token for token in tokens if token[0] == "#")
         self.values = frozenset(token for token in tokens if token[0] == ":")
+        self.bare = not (self.names or self.values)
 
     def _compile(self, label: str, parser: Parser) -> list[Node]:
         if label == "UpdateExpression":
@@ -79,8 +80,8 @@ class Plan:
         Raises:
             Refusal: one is missing, unused, or of a type that the expression cannot take.
         """
-        names: Names = request.get("ExpressionAttributeNames", _EMPTY)
-        values: Values = request.get("ExpressionAttributeValues", _EMPTY)
+        names: Names = request.get("ExpressionAttributeNames", NOTHING_BOUND)
+        values: Values = request.get("ExpressionAttributeValues", NOTHING_BOUND)
         if ((names or self.names) and names.keys() != self.names) or (
             (values or self.values) and values.keys() != self.values
         ):

@@ -148,8 +148,8 @@ class Table:
     def charge_write(self, pk: Any, units: float, now: float) -> None:
         """Raises Refusal where the partition or the table is over its rate; nothing is charged then."""
         meter, whole = self._write_meters
-        if not (meter is None or meter.admit(pk, units, now)) or not (
-            whole is None or whole.admit(_TABLE, units, now)
+        if (meter is not None and not meter.admit(pk, units, now)) or (
+            whole is not None and not whole.admit(_TABLE, units, now)
         ):
             raise self._throttled()
         self.consumed.wru += units
@@ -265,7 +265,8 @@ class Table:
         return float(value["N"]) if value is not None and "N" in value else None
 
     def _note_expiry(self, pk: Any, sk: Any, old: Stored | None, new: Stored | None) -> None:
-        expiry = self._expiry(new)
+        value = None if new is None else new[0].get(self.ttl_name)  # type: ignore[arg-type]  # asked where it is set
+        expiry = float(value["N"]) if value is not None and "N" in value else None
         before = None if old is None else self._expiry(old)
         if before == expiry:
             return

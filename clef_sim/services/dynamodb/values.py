@@ -160,7 +160,7 @@ def measure_fields(fields: Item) -> int:
                 continue
             if "N" in value:
                 text = value["N"]
-                if text.isdigit() and text.isascii() and text[0] != "0" and len(text) < 22:
+                if (text.isdigit() and text.isascii() and text[0] != "0" and len(text) < 22) or _CANONICAL(text):
                     size += 1 + (len(text) + 1) // 2
                     continue
         size += measure_value(value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clef_sim.services.dynamodb.expressions import Plan, write_plan_of
+from clef_sim.services.dynamodb.expressions import NOTHING_BOUND, Plan, write_plan_of
 from clef_sim.services.dynamodb.rates import write_units
 from clef_sim.services.dynamodb.rows import Stored
 from clef_sim.services.dynamodb.table import Table
@@ -30,7 +30,10 @@ class Write:
     def __init__(self, table: Table, kind: str, request: Request) -> None:
         self.table, self.kind, self.request = table, kind, request
         self.plan = plan = write_plan_of(request)
-        self.names, self.values = plan.bind(request)
+        if plan.bare and "ExpressionAttributeNames" not in request and "ExpressionAttributeValues" not in request:
+            self.names = self.values = NOTHING_BOUND
+        else:
+            self.names, self.values = plan.bind(request)
         self.new: Stored | None = None
         self.key: Item = {}
         if kind == "put":

@@ -18,7 +18,7 @@ from google.api_core import exceptions
 from google.cloud.firestore_v1.types import firestore as messages
 from google.cloud.firestore_v1.types.write import WriteResult
 
-from clef_sim.services.firestore.documents import Documents, Times
+from clef_sim.services.firestore.documents import Documents, Times, check_name
 from clef_sim.services.firestore.locks import Locks, Transaction
 from clef_sim.services.firestore.queries import run
 from clef_sim.services.google import check_fields, refusal
@@ -68,6 +68,8 @@ class Firestore:
         """In a transaction, the documents are held until its end; those that do not exist as well."""
         check_fields("BatchGetDocuments", request, options, ("database", "documents", "transaction"))
         names = list(request["documents"])
+        for name in names:
+            check_name(name)
         if request.get("transaction"):
             self._locks.hold(self._locks.get(request["transaction"]), names)
         read_time = self._times.pb(self._times.last)

@@ -81,6 +81,7 @@ class Documents:
         at = times.pb(micros)
         for write in writes:
             name = _name(write)
+            check_name(name)
             now = changed[name] if name in changed else was.setdefault(name, self.get(name))
             _check_precondition(write, name, now)
             changed[name] = None if write.delete else _written(write, now, at)
@@ -122,6 +123,14 @@ class _Collection:
             yield self.documents[id_]
 
 
+def check_name(name: str) -> None:
+    """Raises InvalidArgument for an id that is reserved: `__..__`."""
+    if "__" in name:
+        for part in name.split("/"):
+            if len(part) > 3 and part.startswith("__") and part.endswith("__"):
+                raise refusal(exceptions.InvalidArgument, f'Resource id "{part}" is invalid because it is reserved.')
+
+
 def _name(write: Any) -> str:
     kind = write.WhichOneof("operation")
     if kind not in ("update", "delete") or write.update_transforms:
@@ -138,6 +147,9 @@ def _check_precondition(write: Any, name: str, now: Any | None) -> None:
     kind = wanted.WhichOneof("condition_type")
     if kind == "update_time":
         stored, required = (_micros(now.update_time) if now is not None else 0), _micros(wanted.update_time)
+        if 0 < stored < required:
+            words = f"Invalid base version, it is greater than the stored version: {name}"
+            raise refusal(exceptions.InvalidArgument, words)
         if stored != required:
             raise refusal(
                 exceptions.FailedPrecondition,

@@ -10,7 +10,7 @@ from google.cloud.firestore_v1.field_path import FieldPath
 from google.cloud.firestore_v1.types.document import Document
 from google.cloud.firestore_v1.types.query import StructuredQuery
 
-from clef_sim.services.firestore.documents import Documents
+from clef_sim.services.firestore.documents import Documents, check_name
 from clef_sim.services.sdk import Unmodelled
 
 _MODELLED = frozenset({"select", "from_", "where", "order_by", "start_at", "limit"})
@@ -41,6 +41,7 @@ def run(documents: Documents, parent: str, query: Any) -> list[Any]:
 
 def _candidates(documents: Documents, parent: str, query: Any) -> Iterator[Any]:
     (source,) = query.from_
+    check_name(source.collection_id)
     for order in query.order_by:
         if order.field.field_path != "__name__" or order.direction == StructuredQuery.Direction.DESCENDING:
             raise Unmodelled(f"RunQuery: the order by {order.field.field_path!r} is not modelled; only __name__")

@@ -1,0 +1,3 @@
+FROM clef-local/java
+COPY google /opt/google
+COPY gcloud /usr/local/bin/

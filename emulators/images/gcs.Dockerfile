@@ -1,0 +1,3 @@
+FROM scratch
+COPY fake-gcs-server /
+ENTRYPOINT ["/fake-gcs-server"]

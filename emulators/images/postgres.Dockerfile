@@ -1,0 +1,3 @@
+FROM clef-local/postgres
+COPY postgres-entry /usr/local/bin/
+ENTRYPOINT ["postgres-entry"]

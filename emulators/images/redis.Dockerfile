@@ -1,0 +1,2 @@
+FROM clef-local/redis
+CMD ["redis-server"]
