@@ -51,10 +51,10 @@ def build(names: Sequence[str], say: Callable[[str], None]) -> list[str]:
             if not engine(("image", "inspect", f"clef-local/{base}")):
                 say(f"debootstrap {' '.join(_BASES[base])}")
                 _base(base, Path(folder) / base)
-        context = Path(folder) / "context"
-        shutil.copytree(_CONTEXT, context)
         for target in sorted(targets):
             say(f"{IMAGES[target].name}: docker build")
+            context = Path(folder) / target
+            shutil.copytree(_CONTEXT, context)
             _gather(target, context)
             file = context / f"{target}.Dockerfile"
             _run(["docker", "build", "--quiet", "--file", str(file), "--tag", IMAGES[target].name, str(context)])

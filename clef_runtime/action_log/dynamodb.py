@@ -8,7 +8,7 @@ then they are read as before.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -180,5 +180,5 @@ def _key(flow: str, sort_key: str) -> Item:
 
 def _transaction(items: list[dict[str, Any]]) -> dict[str, Any]:
     # The token makes a repeated attempt of the same transaction (for ten minutes) succeed without effect.
-    token = blake2b(_token_form.encode(items), digest_size=16).hexdigest()
+    token = sha256(_token_form.encode(items)).hexdigest()[:32]
     return {"TransactItems": items, "ClientRequestToken": token}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clef_runtime.deploy.manifest import EVALUATES, Manifest
 from clef_runtime.deploy.problems import Path, Problems
-from clef_runtime.deploy.resolve import DURABLE, ONE_TRANSACTION
+from clef_runtime.deploy.resolve import DURABLE
 from clef_runtime.model import Record
 
 _SHARED_GUARDS = (*DURABLE, "redis")
@@ -105,11 +105,6 @@ def delivery(manifest: Manifest, _: Record, problems: Problems) -> None:
         )
     if wanted != "transactional":
         return
-    if kind not in ONE_TRANSACTION:
-        problems.error(
-            ("delivery",),
-            f"delivery(='transactional') works on {', '.join(ONE_TRANSACTION)}, not on {kind}; take recorded",
-        )
     others = {concept: other for concept, other in manifest.storage.overrides.items() if other != kind}
     if manifest.storage.default != kind:
         others["storage.default"] = manifest.storage.default

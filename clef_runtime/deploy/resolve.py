@@ -11,9 +11,6 @@ FUNCTIONS = ("lambda", "cloud-function")
 DURABLE = ("dynamodb", "firestore", "sql")
 """Action logs that every instance shares and that outlive it."""
 
-ONE_TRANSACTION = ("dynamodb", "sql", "memory")
-"""Backends where an action's writes and its completion commit together, if log and storage are both it."""
-
 KEEP_S = 1_209_600.0
 """14 days, the longest that SQS keeps a message. A log or guard that forgets sooner can meet a message about
 what it has forgotten."""
@@ -98,7 +95,7 @@ def _delivery(once: bool, log: str, storage: Mapping[str, Any]) -> str:
     if once or log == "none":
         return "plain"
     one_backend = {storage["default"], *storage["overrides"].values()} == {log}
-    return "transactional" if one_backend and log in ONE_TRANSACTION else "recorded"
+    return "transactional" if one_backend else "recorded"
 
 
 def _append(given: str | None, once: bool, delivery: str) -> str:

@@ -26,6 +26,20 @@ _CONDITIONS = (
 )
 """Errors that are an answer: somebody else was first."""
 
+_READS = frozenset(
+    {
+        "dynamodb.GetItem",
+        "dynamodb.BatchGetItem",
+        "dynamodb.Query",
+        "dynamodb.Scan",
+        "firestore.BatchGetDocuments",
+        "firestore.RunQuery",
+        "firestore.BeginTransaction",
+        "firestore.Rollback",
+    }
+)
+"""Calls that change nothing: that one was answered says nothing of what was to be written."""
+
 
 def key_of(sync: str | None, matched: Iterable[str]) -> Key:
     return (sync or "", tuple(sorted(matched)))
@@ -151,6 +165,7 @@ class Story:
         self.answers: list[Event] = []
         """What clients were answered."""
         self._sdk: dict[str, Event] = {}
+        self._change: dict[str, Event] = {}
         self._unheard: dict[str, Event] = {}
         self._running: dict[str, Run] = {}
         self._by_firing_id: dict[str, Key] = {}
@@ -169,8 +184,10 @@ class Story:
         match event.kind:
             case "sdk":
                 self._sdk[event.who] = event
-                if event.outcome == "unknown" and event.data.get("applied"):
-                    self._unheard[event.who] = event
+                if event.name not in _READS:
+                    self._change[event.who] = event
+                    if event.outcome == "unknown" and event.data.get("applied"):
+                        self._unheard[event.who] = event
             case "started":
                 run = Run(index, event)
                 self.runs.setdefault(run.invocation, []).append(run)
@@ -297,11 +314,11 @@ class Story:
     # ---- pieces
 
     def _done(self, event: Event) -> bool:
-        """Whether it happened: for one that got no answer, the last service call of its caller says so, or an
-        earlier one that got no answer either."""
+        """Whether it happened: for one that got no answer, the last service call of its caller that changes anything
+        says so, or an earlier one that got no answer either."""
         if event.outcome != "unknown":
             return event.outcome == "ok"
-        calls = (self._sdk.get(event.who), self._unheard.get(event.who))
+        calls = (self._change.get(event.who), self._unheard.get(event.who))
         began = event.data.get("began", 0.0)
         return any(call is not None and bool(call.data.get("applied")) and call.at >= began for call in calls)
 

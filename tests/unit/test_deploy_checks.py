@@ -67,7 +67,6 @@ ERRORS: list[tuple[str, dict[str, Any], list[str]]] = [
     (C, {"action_log.append": "after_load"}, ["action_log.append: append(='after_load') does not go with delivery transactional, whose receiver appends before anybody loads; leave it out, or take delivery: plain"]),
     (C, {"delivery": "transactional", "storage.overrides.Token": "upstash"}, ["delivery: delivery(='transactional') commits in one backend, but action_log.kind is dynamodb and there is Token: upstash; take recorded, or one backend"]),
     (C, {"delivery": "transactional", "storage.default": "sql"}, ["action_log.kind is dynamodb and there is storage.default: sql"]),
-    (GCP, {"delivery": "transactional"}, ["delivery: delivery(='transactional') works on dynamodb, sql, memory, not on firestore; take recorded"]),
 ]  # fmt: skip
 
 WARNINGS: list[tuple[str, dict[str, Any], str]] = [

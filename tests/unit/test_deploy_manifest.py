@@ -32,8 +32,8 @@ def load(tmp_path: Path, text: str, overrides: dict[str, Any] | None = None) -> 
         ("aws-event-driven", "aws", "C", "transactional"),
         ("aws-per-request", "aws", "B", "transactional"),
         ("aws-persistent-engine", "aws", "A", "transactional"),
-        ("gcp-event-driven", "gcp", "C", "recorded"),
-        ("gcp-persistent-engine", "gcp", "A", "recorded"),
+        ("gcp-event-driven", "gcp", "C", "transactional"),
+        ("gcp-persistent-engine", "gcp", "A", "transactional"),
         ("hybrid-postgres", "aws", "A", "transactional"),
     ],
 )
