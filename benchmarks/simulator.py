@@ -131,7 +131,7 @@ def completions_of(world: World) -> int:
     count = 0
     while True:
         page = dynamodb.scan(**arguments)
-        count += sum(item["sk"]["S"].startswith("c#") for item in page["Items"])
+        count += len([item for item in page["Items"] if item["sk"]["S"].startswith("c#")])
         if "LastEvaluatedKey" not in page:
             return count
         arguments["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -5,7 +5,7 @@ The clients are plain boto3 low-level clients, made by whoever wires the runtime
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from botocore.exceptions import (
@@ -95,6 +95,7 @@ def client_config() -> dict[str, Any]:
 
 
 def caller(clock: Clock, retry: Retry) -> Caller:
+    """Adapters keep its `__call__`: calling a method costs half of calling an object."""
     return Caller(clock, retry, (ClientError, BotoCoreError, ResponseParserError), translate)
 
 
@@ -164,7 +165,7 @@ def _target(arguments: Mapping[str, Any]) -> str:
     return f"tables {sorted(map(str, tables))}" if tables else "AWS"
 
 
-def pages(call: Caller, method: Any, arguments: dict[str, Any]) -> Iterator[list[Item]]:
+def pages(call: Callable[..., Any], method: Any, arguments: dict[str, Any]) -> Iterator[list[Item]]:
     """The items of every page of a Query or Scan."""
     answer = call(method, arguments)
     yield answer["Items"]

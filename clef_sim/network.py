@@ -8,7 +8,7 @@ times: *before* the request leaves, *at* the instant of applying, *after* the an
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from types import MethodType
 from typing import Any, Literal, Protocol, TypeAlias
 
 import httpx
@@ -260,7 +260,7 @@ class _Method:
         self.fitting: set[tuple[str, ...]] | None = None
         direct: Direct | None = getattr(apply, "direct", None)
         if direct is not None:
-            self.direct = partial(direct.function, apply.__self__)  # type: ignore[attr-defined]  # a method
+            self.direct = MethodType(direct.function, apply.__self__)  # type: ignore[attr-defined]  # a method
             self.fitting, self.reported = direct.fitting, direct.reported
         self.draw_ms = network.latency_stream(service).bound(network.sampler(self.name))
         self.sleep = network.kernel.sleep

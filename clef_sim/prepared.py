@@ -117,10 +117,34 @@ def _prepare(scenario: Scenario) -> list[Prepared]:
             made = Prepared(
                 scenario, variant, topology, manifest, app, syncs, artifact, requests, profile(manifest.cloud)
             )
+            _check_modelled(topology, manifest)
             for number, fault in enumerate(scenario.faults):
                 _check_fault(f"faults.{number}", fault, made)
             ready.append(made)
     return ready
+
+
+MODELLED = {
+    "aws": {"storage": ("dynamodb", "memory"), "transport": ("http", "sqs")},
+    "gcp": {"storage": ("firestore", "memory"), "transport": ("http", "pubsub")},
+}
+"""Kinds that a cloud's simulation has a model of; the action log and the guard may also be none."""
+
+
+def _check_modelled(topology: str, manifest: Manifest) -> None:
+    stores = MODELLED[manifest.cloud]["storage"]
+    asked: list[tuple[str, str, tuple[str, ...]]] = [("storage", kind, stores) for kind in manifest.storage.kinds]
+    asked += [
+        (port, kind, (*stores, "none"))
+        for port, kind in (("action_log", manifest.action_log.kind), ("guard", manifest.guard.kind))
+    ]
+    asked.append(("transport", manifest.transport.kind, MODELLED[manifest.cloud]["transport"]))
+    for port, kind, known in asked:
+        if kind not in known:
+            raise BadInput(
+                f"topologies: {topology}: {port} {kind!r} has no model on {manifest.cloud} yet; "
+                f"simulated are {', '.join(known)}"
+            )
 
 
 def _manifest_file(topology: str, scenario: Scenario) -> Path:

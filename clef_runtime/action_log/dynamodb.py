@@ -62,7 +62,8 @@ class DynamoDBActionLog:
     ) -> None:
         if ttl_s is not None and ttl_s <= 0:
             raise BadInput(f"ttl_s(={ttl_s}) must be > 0")
-        self._client, self._call = client, aws.caller(clock, retry)
+        self._client, self._caller = client, aws.caller(clock, retry)
+        self._call = self._caller.__call__
         self._table, self._clock, self._ttl_s = table, clock, ttl_s
         self._consistent = consistent_reads
 
@@ -153,7 +154,7 @@ class DynamoDBActionLog:
                 flows.setdefault(item["pk"]["S"], []).append((item["sk"]["S"], float(item["at"]["N"])))
         old = {flow: records for flow, records in flows.items() if max(at for _, at in records) < before_s}
         keys = [_key(flow, sort_key) for flow, records in old.items() for sort_key, _ in records]
-        aws.delete_batches(self._call, self._client, self._table, keys)
+        aws.delete_batches(self._caller, self._client, self._table, keys)
         return len(keys)
 
     def _get(self, flow: str, sort_key: str, *, consistent: bool) -> str | None:

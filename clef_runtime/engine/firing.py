@@ -8,7 +8,6 @@ an expired claim over sends the stored ones. Receivers recognise invocation ids.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 from clef_runtime.action_log.base import ActionLog
@@ -150,7 +149,7 @@ def fire_all(
     firer: Fires, matches: Sequence[Match], fired: Collection[str], gather: Gather = in_turn
 ) -> list[Completion]:
     """Fires each match, then raises the first failure: one failing sync never keeps another from firing."""
-    calls = [partial(firer.fire, match, fired) for match in matches]
+    calls = [lambda match=match: firer.fire(match, fired) for match in matches]
     back: list[Completion] = []
     failure: ClefError | None = None
     for ended in gather(calls):

@@ -67,7 +67,7 @@ class DynamoDBFiringGuard:
     ) -> None:
         if ttl_s is not None and ttl_s <= 0:
             raise BadInput(f"ttl_s(={ttl_s}) must be > 0")
-        self._client, self._call = client, aws.caller(clock, retry)
+        self._client, self._call = client, aws.caller(clock, retry).__call__
         self._table, self._clock, self._ttl_s = table, clock, ttl_s
 
     def try_acquire(self, completion_ids: Iterable[str], sync: str) -> bool:

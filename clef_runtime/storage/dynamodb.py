@@ -76,7 +76,7 @@ class DynamoDBStorage:
     ) -> None:
         if (table is None) == (prefix is None):
             raise BadInput(f"give one of table(={table!r}) and prefix(={prefix!r})")
-        self._client, self._call = client, aws.caller(clock, retry)
+        self._client, self._call = client, aws.caller(clock, retry).__call__
         self._concept, self._table, self._prefix = concept_name(concept), table, prefix
         self._clock = clock
         self._writes = 0

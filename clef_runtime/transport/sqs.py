@@ -51,7 +51,7 @@ class SqsDispatcher:
         fifo: bool = False,
         retry: Retry = Retry(),  # noqa: B008 - frozen
     ) -> None:
-        self._client, self._call = client, aws.caller(clock, retry)
+        self._client, self._call = client, aws.caller(clock, retry).__call__
         self._queue_url_of, self._clock, self._fifo, self._retry = cache(queue_url_of), clock, fifo, retry
 
     def send(self, invocations: Sequence[Invocation]) -> list[Completion]:
@@ -101,7 +101,7 @@ class SqsPublisher:
         fifo: bool = False,
         retry: Retry = Retry(),  # noqa: B008 - frozen
     ) -> None:
-        self._client, self._call = client, aws.caller(clock, retry)
+        self._client, self._call = client, aws.caller(clock, retry).__call__
         self._queue_url, self._fifo = queue_url, fifo
 
     def publish(self, completion: Completion) -> None:

@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
+from types import MethodType
 from typing import Any, TypeAlias
 
 from clef_runtime.errors import BadInput
@@ -129,7 +130,7 @@ class _SeededStream(Stream):
         return sampler(self._random)
 
     def bound(self, sampler: Sampler) -> Callable[[], float]:
-        return partial(sampler, self._random)
+        return MethodType(sampler, self._random)  # called faster than a partial
 
 
 class _RecordedStream(Stream):

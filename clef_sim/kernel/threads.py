@@ -222,7 +222,7 @@ def _happen(event: Event) -> None:
     for callback in callbacks:
         callback(event)
     if not event._ok and not event.defused:
-        raise event.value
+        raise cast(BaseException, event._value)
 
 
 class Kernel:
