@@ -76,7 +76,10 @@ class Caller:
                 doubted = doubted or not error.definite
                 repeat = error.retryable and (idempotent or error.definite) and failures < self._retry.attempts
                 if not repeat:
-                    raise _final(error, doubted) from cause
+                    try:
+                        raise _final(error, doubted) from cause
+                    finally:
+                        del error  # or its traceback holds this frame, and this frame holds it
             self.pause(failures)
 
     def pause(self, failures: int) -> None:

@@ -288,7 +288,10 @@ class _Method:
             raise kernel.abort(answer) from None
         failure = self.reported(answer)
         self.record(start_s, outcome_of(failure), code_of(failure), False)
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure, answer  # or the traceback holds this frame, and this frame the traceback
 
     def plain(self, **kwargs: Any) -> Any:
         """A call that no fault can strike."""

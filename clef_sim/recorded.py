@@ -8,7 +8,6 @@ bug's exception, and an instance killed in the middle, since what it asked for m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clef_runtime.action_log.base import ActionLog, FlowRecords
@@ -37,13 +36,12 @@ def _call(
     name: str,
     data: Record,
     answer: Callable[[T], Record] | None,
-    function: Callable[..., T],
-    *arguments: Any,
+    call: Callable[[], T],
 ) -> T:
-    """Calls `function(*arguments)` and writes one event: `data`, and what `answer` makes of the result."""
+    """Makes the call and writes one event: `data`, and what `answer` makes of the result."""
     data["began"] = history.where.now
     try:
-        result = function(*arguments)
+        result = call()
     except BaseException as error:  # an instance that is killed must leave its trace as well
         data["error"] = type(error).__name__
         history.note(kind, name, _outcome_of(error), data)
@@ -93,7 +91,7 @@ class RecordedStorage:
 
     def put(self, relation: str, key: str, value: Record) -> None:
         data = {"op": "put", "relation": relation, "key": key, "value": value}
-        _call(self._history, "stored", self._urn, data, None, self._storage.put, relation, key, value)
+        _call(self._history, "stored", self._urn, data, None, lambda: self._storage.put(relation, key, value))
 
     def get(self, relation: str, key: str) -> Record | None:
         return self._storage.get(relation, key)
@@ -117,12 +115,13 @@ class RecordedStorage:
 
     def delete(self, relation: str, key: str) -> None:
         data = {"op": "delete", "relation": relation, "key": key, "value": None}
-        _call(self._history, "stored", self._urn, data, None, self._storage.delete, relation, key)
+        _call(self._history, "stored", self._urn, data, None, lambda: self._storage.delete(relation, key))
 
     def delete_many(self, relation: str, criteria: Criteria) -> int:
         data = {"op": "delete", "relation": relation, "key": None, "value": None, "criteria": dict(criteria)}
-        delete_many = self._storage.delete_many
-        return _call(self._history, "stored", self._urn, data, _counted, delete_many, relation, criteria)
+        return _call(
+            self._history, "stored", self._urn, data, _counted, lambda: self._storage.delete_many(relation, criteria)
+        )
 
     def stage(self, writes: Sequence[Write]) -> Staged:
         read, self._read = self._read, {}
@@ -142,20 +141,20 @@ class RecordedActionLog:
     def append(self, record: Completion | Invocation, along: Staged = ()) -> bool:
         name = "completion" if isinstance(record, Completion) else "invocation"
         data = {"record": record, "new": None, "along": len(along)}
-        return _call(self._history, "appended", name, data, _is_new, self._log.append, record, along)
+        return _call(self._history, "appended", name, data, _is_new, lambda: self._log.append(record, along))
 
     def get(self, flow: str, completion_id: str) -> Completion | None:
         return self._log.get(flow, completion_id)
 
     def load_flow(self, flow: str) -> FlowRecords:
-        return _call(self._history, "loaded", flow, {}, _seen, self._log.load_flow, flow)
+        return _call(self._history, "loaded", flow, {}, _seen, lambda: self._log.load_flow(flow))
 
     def has_sync_edge(self, sync: str, matched_ids: Iterable[str], flow: str) -> bool:
         return self._log.has_sync_edge(sync, matched_ids, flow)
 
     def add_sync_edge(self, edge: SyncEdge) -> None:
         data = {"matched": edge.matched_ids, "invocations": edge.invocation_ids, "flow": edge.flow}
-        _call(self._history, "edge", edge.sync, data, None, self._log.add_sync_edge, edge)
+        _call(self._history, "edge", edge.sync, data, None, lambda: self._log.add_sync_edge(edge))
 
     def for_match(self, sync: str, matched_ids: Iterable[str], flow: str) -> SyncEdge | None:
         return self._log.for_match(sync, matched_ids, flow)
@@ -176,18 +175,24 @@ class RecordedGuard:
     def try_acquire(self, completion_ids: Iterable[str], sync: str) -> bool:
         matched = tuple(completion_ids)
         data = {"matched": matched, "won": None}
-        return _call(self._history, "acquire", sync, data, _is_won, self._guard.try_acquire, matched, sync)
+        return _call(self._history, "acquire", sync, data, _is_won, lambda: self._guard.try_acquire(matched, sync))
 
     def claim(self, firing: Firing, *, owner: str, lease_s: float) -> Claim:
         offered = tuple([invocation.id for invocation in firing.invocations])
         data = {"firing": firing, "state": None, "owner": owner, "fencing": None, "offered": offered}
-        claim = partial(self._guard.claim, owner=owner, lease_s=lease_s)
-        return _call(self._history, "claim", firing.sync, data, _claimed, claim, firing)
+        return _call(
+            self._history,
+            "claim",
+            firing.sync,
+            data,
+            _claimed,
+            lambda: self._guard.claim(firing, owner=owner, lease_s=lease_s),
+        )
 
     def mark_fired(self, claim: Claim) -> None:
         firing = claim.firing
         data = {"firing_id": firing.id, "owner": claim.owner, "fencing": claim.fencing}
-        _call(self._history, "fired", firing.sync, data, None, self._guard.mark_fired, claim)
+        _call(self._history, "fired", firing.sync, data, None, lambda: self._guard.mark_fired(claim))
 
 
 class RecordedDispatcher:
@@ -199,7 +204,7 @@ class RecordedDispatcher:
 
     def send(self, invocations: Sequence[Invocation]) -> list[Completion]:
         data = {"invocations": tuple(invocations)}
-        return _call(self._history, "sent", self._name, data, None, self._dispatcher.send, invocations)
+        return _call(self._history, "sent", self._name, data, None, lambda: self._dispatcher.send(invocations))
 
 
 class RecordedPublisher:
@@ -210,7 +215,7 @@ class RecordedPublisher:
 
     def publish(self, completion: Completion) -> None:
         data = {"record": completion}
-        _call(self._history, "published", "completion", data, None, self._publisher.publish, completion)
+        _call(self._history, "published", "completion", data, None, lambda: self._publisher.publish(completion))
 
 
 class RecordedFacts:
@@ -221,12 +226,12 @@ class RecordedFacts:
 
     def query(self, concept: str, criteria: Record) -> list[Record]:
         data = {"criteria": dict(criteria), "rows": None}
-        return _call(self._history, "facts", concept, data, _found, self._facts.query, concept, criteria)
+        return _call(self._history, "facts", concept, data, _found, lambda: self._facts.query(concept, criteria))
 
     def ask(self, concept: str, action: str, input: Record) -> Outcome:
         data = {"input": dict(input), "variant": None, "output": None}
         name = f"{concept}/{action}"
-        return _call(self._history, "asked", name, data, _ended, self._facts.ask, concept, action, input)
+        return _call(self._history, "asked", name, data, _ended, lambda: self._facts.ask(concept, action, input))
 
 
 def recorded_catalogue(

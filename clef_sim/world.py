@@ -155,7 +155,10 @@ class World:
         """The runtime's wiring on one instance: its clients, its clock, recorded ports."""
         clock = SimClock(self.kernel, instance=instance)
         ports = RecordedPorts(self.history, clock, self._handler_s)
-        gather = partial(gather_threads, self.kernel)
+
+        def gather(calls: Sequence[Callable[[], list[Completion]]]) -> list[list[Completion] | ClefError]:
+            return gather_threads(self.kernel, calls)
+
         return Wiring(
             self.manifest,
             self.app,

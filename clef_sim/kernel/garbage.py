@@ -6,10 +6,11 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-THRESHOLDS = (100_000, 20, 20)
+THRESHOLDS = (500_000, 5, 5)
 """After how many new containers it looks at the young ones; after how many such looks at the older, and at all.
-A run makes next to no cycles (an exception's traceback, a killed thread's stack), and its rows and events live on:
-the interpreter's own thresholds cost a quarter of a run, and these keep at most some ten MB of garbage."""
+A run makes next to no cycles (killed threads, failures deep in a handler), while its rows and events live on: with
+the interpreter's own thresholds, looking at them again and again is a quarter of a run. What these leave lying is
+some ten MB, and bounded."""
 
 
 @contextmanager

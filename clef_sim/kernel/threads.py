@@ -75,7 +75,7 @@ class Thread:
         self._function: Callable[[], Any] | None = function
         self._greenlet: Any = None
         self._switch: Callable[[], Any] = self._start
-        self._wake = Wake(self)
+        self._wake: Wake | None = Wake(self)
         self._around: Any = None  # (seconds, function, argument) of `Kernel.sleep_around`
         self.halfway: tuple[bool, Any] | None = None
         self._done: Done | None = None
@@ -161,7 +161,7 @@ class Thread:
 
     def unpark(self) -> None:
         """Schedules the resume that came while the instance was frozen."""
-        if self.alive:
+        if self.alive and self._wake is not None:
             self._kernel.env.schedule(self._wake)
 
     def _start(self) -> None:
@@ -192,7 +192,8 @@ class Thread:
         self._kernel.forget(self)
         self._function = None
         self._switch = _nothing
-        self._around = self.halfway = None
+        # What would be a cycle, and is made for each thread.
+        self._greenlet = self._wake = self._around = self.halfway = None
         done = self._done
         if done is not None and done.callbacks:
             done.finish(ok, value)
@@ -293,7 +294,8 @@ class Kernel:
         thread._around, thread._switch = (half_s, function, argument), thread._halfway
         heappush(self.queue, (self.now + half_s, NORMAL, self.number(), thread._wake))
         self._to_hub()
-        return thread.halfway  # type: ignore[return-value]  # not None: the hub came by
+        ended, thread.halfway = thread.halfway, None
+        return ended  # type: ignore[return-value]  # not None: the hub came by
 
     def wait(self, event: Event) -> Any:
         """Suspends the current virtual thread until `event`; returns its value, or raises its failure."""
