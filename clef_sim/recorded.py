@@ -8,7 +8,7 @@ bug's exception, and an instance killed in the middle, since what it asked for m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from clef_runtime.action_log.base import ActionLog, FlowRecords
 from clef_runtime.concept import Action, Catalogue, Concept, Tools

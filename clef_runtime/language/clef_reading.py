@@ -21,7 +21,7 @@ _WORDS = {"true": True, "false": False, "null": None, "none": None}
 _DEPTH_MAX = 50
 
 
-class Lost(Exception):  # noqa: N818  # it ends in a BadInput of the exchange form
+class Lost(Exception):  # it ends in a BadInput of the exchange form
     """The text says too little; the argument says why."""
 
 

@@ -22,7 +22,7 @@ class Arm(NamedTuple):
     value: Expr
 
 
-class Unreadable(Exception):  # noqa: N818  # it ends in a finding or an error of the language, not here
+class Unreadable(Exception):  # it ends in a finding or an error of the language, not here
     """Recognised, and yet without a meaning; the text says why."""
 
 
