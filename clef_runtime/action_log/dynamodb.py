@@ -102,8 +102,13 @@ class DynamoDBActionLog:
             "ExpressionAttributeValues": {":pk": {"S": flow}},
             "ConsistentRead": self._consistent,
         }
-        for page in aws.pages(self._call, self._client.query, arguments):
-            for item in page:
+        more = True
+        while more:  # `aws.pages` written out: each completion that is evaluated loads its flow
+            answer = self._call(self._client.query, arguments)
+            more = "LastEvaluatedKey" in answer
+            if more:
+                arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            for item in answer["Items"]:
                 sort_key = item["sk"]["S"]
                 kind = sort_key[:2]
                 text = item["json"]["S"]

@@ -114,8 +114,8 @@ BUGS = (
     Bug(
         name="log-first-page-only",
         file=LOG,
-        old="in aws.pages(self._call, self._client.query, arguments):",
-        new='in [self._call(self._client.query, arguments)["Items"]]:',
+        old='            more = "LastEvaluatedKey" in answer\n',
+        new="            more = False\n",
         runs=("suite/conduit-long-articles.yaml",),
         checker="no_lost_firing",
         words=("action_log/",),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any, TypeAlias
+
+import msgspec
 
 from clef_sim.services.dynamodb.expressions import plan_of
 from clef_sim.services.dynamodb.rates import read_units
@@ -38,10 +41,10 @@ _CODES = {
 
 
 class Tokens:
-    """Client request tokens of the last ten minutes, with what they were used for."""
+    """Client request tokens of the last ten minutes, each with a digest of what it was used for."""
 
     def __init__(self) -> None:
-        self._requests: dict[str, Any] = {}
+        self._requests: dict[str, bytes] = {}
         self._ends: deque[tuple[float, str]] = deque()
 
     def known(self, token: str, items: Any, now: float) -> bool:
@@ -54,7 +57,7 @@ class Tokens:
             del self._requests[self._ends.popleft()[1]]
         if token not in self._requests:
             return False
-        if self._requests[token] != items:
+        if self._requests[token] != _digest(items):
             raise Refusal(
                 "IdempotentParameterMismatchException",
                 "The request uses the same client token as a previous, but non-identical request. Do not reuse "
@@ -63,8 +66,15 @@ class Tokens:
         return True
 
     def add(self, token: str, items: Any, now: float) -> None:
-        self._requests[token] = items
+        self._requests[token] = _digest(items)
         self._ends.append((now + TOKEN_LIFE_S, token))
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def _digest(items: Any) -> bytes:
+    return blake2b(_encode(items), digest_size=16).digest()
 
 
 def write(
