@@ -207,11 +207,10 @@ def run_jobs(jobs: Sequence[Job], workers: int) -> Iterator[RunResult]:
             yield future.result()
     except BaseException:
         processes = list((pool._processes or {}).values())  # no public way to end them before Python 3.14
-        pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
-        for process in processes:
-            process.join()
+        # Waits for the pool's own thread too, which else would still be closing its pipes while Python exits.
+        pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
 
