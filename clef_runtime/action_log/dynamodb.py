@@ -102,13 +102,8 @@ class DynamoDBActionLog:
             "ExpressionAttributeValues": {":pk": {"S": flow}},
             "ConsistentRead": self._consistent,
         }
-        more = True
-        while more:  # `aws.pages` written out: each completion that is evaluated loads its flow
-            answer = self._call(self._client.query, arguments)
-            more = "LastEvaluatedKey" in answer
-            if more:
-                arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-            for item in answer["Items"]:
+        for page in aws.pages(self._call, self._client.query, arguments):
+            for item in page:
                 sort_key = item["sk"]["S"]
                 kind = sort_key[:2]
                 text = item["json"]["S"]

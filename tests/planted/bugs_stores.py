@@ -114,8 +114,8 @@ BUGS = (
     Bug(
         name="log-first-page-only",
         file=LOG,
-        old='            more = "LastEvaluatedKey" in answer\n',
-        new="            more = False\n",
+        old="in aws.pages(self._call, self._client.query, arguments):",
+        new='in [self._call(self._client.query, arguments)["Items"]]:',
         runs=("suite/conduit-long-articles.yaml",),
         checker="no_lost_firing",
         words=("action_log/",),
