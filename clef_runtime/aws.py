@@ -12,6 +12,8 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
     HTTPClientError,
     ParamValidationError,
 )
@@ -27,6 +29,7 @@ from clef_runtime.errors import (
     Refused,
     Throttled,
     TooLarge,
+    Unreachable,
 )
 from clef_runtime.retry import Caller, Retry
 
@@ -107,6 +110,8 @@ def translate(error: Exception, arguments: Mapping[str, Any]) -> ClefError:
     words = f"{_target(arguments)}: {type(error).__name__}: {error}"
     if isinstance(error, ParamValidationError):
         return BadInput(words)
+    if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
+        return Unreachable(f"{words}; nothing was sent")
     if isinstance(error, HTTPClientError | ConnectionError | ResponseParserError):
         return Indeterminate(f"{words}; it may have been done")
     return Refused(words)

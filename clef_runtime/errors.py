@@ -9,6 +9,7 @@
         Throttled              over a rate limit: retry after a pause
         TooLarge               over a size limit: retrying does not help
         NotFound               a table, queue or function that does not exist
+        Unreachable            nothing answers at the address: nothing was sent
       Indeterminate            no answer, or one that says nothing: may or may not have been done
       Held                     a firing is claimed by another instance and not yet sent: come again later
         Unavailable            a concept that an eventual sync needs cannot be reached: come again later
@@ -85,6 +86,12 @@ class TooLarge(Refused):
 
 class NotFound(Refused):
     """A table, queue, function or concept that does not exist."""
+
+
+class Unreachable(Refused):
+    """No connection could be made: nothing was sent. The address is wrong, or whatever listens there is down."""
+
+    retryable = True
 
 
 class Indeterminate(ClefError):

@@ -6,7 +6,17 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from clef_runtime.errors import BadInput, ClefError, Conflict, Held, Indeterminate, NotFound, Throttled, TooLarge
+from clef_runtime.errors import (
+    BadInput,
+    ClefError,
+    Conflict,
+    Held,
+    Indeterminate,
+    NotFound,
+    Throttled,
+    TooLarge,
+    Unreachable,
+)
 from clef_runtime.model import Completion, Invocation
 from clef_runtime.web import HttpRequest, HttpResponse
 
@@ -30,6 +40,7 @@ _STATUSES: tuple[tuple[type[ClefError], int], ...] = (
     (Conflict, 409),
     (TooLarge, 413),
     (Throttled, 429),
+    (Unreachable, 503),
     (Held, 503),
     (Indeterminate, 503),
 )

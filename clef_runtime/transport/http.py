@@ -6,8 +6,8 @@
 | `POST <engine>/completions` | `{"completions": [..]}` | `{"completions": [..]}`, those of the flows so far |
 
 A body is at most `BODY_BYTES`; more invocations go in several calls. No answer, or a 5xx status, is
-indeterminate and sent again: receivers recognise ids. 404 is NotFound, 409 Conflict, 413 TooLarge, 429
-Throttled, any other status but 2xx a refusal.
+indeterminate and sent again: receivers recognise ids. No connection is Unreachable, 404 NotFound, 409 Conflict,
+413 TooLarge, 429 Throttled, any other status but 2xx a refusal.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from clef_runtime.errors import (
     Refused,
     Throttled,
     TooLarge,
+    Unreachable,
 )
 from clef_runtime.model import Completion, Invocation, completion_from, encode
 from clef_runtime.retry import Caller, Retry
@@ -140,6 +141,8 @@ def _translate(error: Exception, arguments: Mapping[str, Any]) -> ClefError:
     words = f"POST {arguments['url']}: {type(error).__name__}: {error}"
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
         return BadInput(f"{words}; give the function's URL with its scheme")
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        return Unreachable(f"{words}; nothing was sent")
     return Indeterminate(f"{words}; it may have been done")
 
 

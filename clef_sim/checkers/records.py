@@ -23,6 +23,7 @@ _NO_OUTCOME = tuple(
         errors.Conflict,
         errors.Throttled,
         errors.NotFound,
+        errors.Unreachable,
         errors.Indeterminate,
         errors.Held,
         errors.Unavailable,

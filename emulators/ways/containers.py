@@ -44,6 +44,11 @@ _SERVES = {"dynamodb-local": ("dynamodb",), "localstack": ("sqs", "s3")}
 _MODULES = {"redis": ("redis",), "postgres": ("psycopg",)}
 
 
+def services_of(image: str) -> tuple[str, ...]:
+    """What a container of the image serves."""
+    return _SERVES.get(image, (image,))
+
+
 def _missing(name: str) -> Missing | None:
     image = IMAGES[name].name
     without = modules(*_MODULES.get(name, ()))
@@ -84,9 +89,10 @@ def _way(name: str) -> Way:
     return Way(
         name=f"{name}-container",
         kind="container",
-        serves=_SERVES.get(name, (name,)),
+        serves=services_of(name),
         missing=lambda: _missing(name),
         launch=lambda place: _launch(name, place),
+        version=lambda: IMAGES[name].name.rpartition(":")[2],
         timeout_s=60.0,
     )
 

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
+    ConnectTimeoutError,
     EndpointConnectionError,
     NoCredentialsError,
     ParamValidationError,
@@ -25,6 +26,7 @@ from clef_runtime.errors import (
     Refused,
     Throttled,
     TooLarge,
+    Unreachable,
 )
 from clef_runtime.retry import Retry, exponential
 from clef_runtime.transport.batches import batches
@@ -78,7 +80,8 @@ def canceled(*codes: str, message: str = "") -> ClientError:
         (canceled("ValidationError"), Refused),
         (ReadTimeoutError(endpoint_url=URL), Indeterminate),
         (ConnectionClosedError(endpoint_url=URL), Indeterminate),
-        (EndpointConnectionError(endpoint_url=URL), Indeterminate),
+        (EndpointConnectionError(endpoint_url=URL), Unreachable),
+        (ConnectTimeoutError(endpoint_url=URL), Unreachable),
         (ParamValidationError(report="x"), BadInput),
         (NoCredentialsError(), Refused),
     ],
@@ -89,7 +92,7 @@ def test_sdk_error_means_what_the_service_said(error: Exception, meaning: type[C
     assert isinstance(found, meaning)
     assert meaning in (type(found), Conflict)
     assert found.definite is (meaning is not Indeterminate)
-    assert found.retryable is (meaning in (Throttled, Indeterminate))
+    assert found.retryable is (meaning in (Throttled, Unreachable, Indeterminate))
     assert "'users'" in str(found)
 
 

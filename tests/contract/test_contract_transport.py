@@ -20,6 +20,7 @@ from clef_runtime.errors import (
     Refused,
     Throttled,
     TooLarge,
+    Unreachable,
 )
 from clef_runtime.model import completion_from, invocation_from, to_wire
 from clef_runtime.transport.http import BODY_BYTES, HttpDispatcher, HttpEngineClient
@@ -276,7 +277,6 @@ def _use(functions: Functions, use: str) -> Any:
     "failure",
     [
         lambda: httpx.ReadTimeout("slow"),
-        lambda: httpx.ConnectError("refused"),
         lambda: httpx.RemoteProtocolError("cut"),
         lambda: httpx.Response(200, text="<html>"),
         lambda: httpx.Response(200, json={"completions": [{"id": 1}]}),
@@ -289,6 +289,15 @@ def test_http_call_without_a_clear_answer_is_repeated_then_indeterminate(failure
     assert len(functions.requests) == 4
     functions = Functions(*(failure() for _ in range(4)))
     with pytest.raises(Indeterminate):
+        _use(functions, "engine")
+
+
+@pytest.mark.parametrize("failure", [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")])
+def test_http_call_without_a_connection_is_repeated_then_unreachable(failure: Exception) -> None:  # E3 T8
+    functions = Functions(failure, failure, failure)
+    assert len(_use(functions, "dispatcher")) == 1
+    functions = Functions(*(failure for _ in range(4)))
+    with pytest.raises(Unreachable, match="nothing was sent"):
         _use(functions, "engine")
 
 
