@@ -87,6 +87,11 @@ def memory_of_messages(manifest: Manifest, _: Record, problems: Problems) -> Non
                 f"ttl_s(={ttl_s:g}) is not more than the {_RETENTION_S} s that a queue keeps messages: one "
                 "that comes late finds nothing and fires again",
             )
+        if settings.kind == "sql" and ttl_s is not None:
+            problems.warn(
+                (section, "ttl_s"),
+                f"ttl_s(={ttl_s:g}): SQL removes nothing by itself; call clef_runtime.sql.delete_expired on a schedule",
+            )
 
 
 def delivery(manifest: Manifest, _: Record, problems: Problems) -> None:

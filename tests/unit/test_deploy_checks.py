@@ -76,6 +76,7 @@ WARNINGS: list[tuple[str, dict[str, Any], str]] = [
     (C, {"guard.lease_s": 5}, "guard.lease_s: lease_s(=5) is less than runtimes.evaluator.timeout_s(=30)"),
     (C, {"guard.ttl_s": 3600}, "guard.ttl_s: ttl_s(=3600) is not more than the 345600 s that a queue keeps messages"),
     (C, {"action_log.ttl_s": 3600}, "action_log.ttl_s: ttl_s(=3600) is not more than the 345600 s"),
+    (C, {"guard.kind": "sql", "guard.ttl_s": 1e6}, "guard.ttl_s: ttl_s(=1e+06): SQL removes nothing by itself"),
     (C, {"delivery": "plain"}, "delivery: delivery(='plain') with guard.protocol lease: a firing that is sent twice runs its actions twice"),
     (C, {"storage.default": "redis"}, "storage.default: redis holds a TCP connection for every function instance; upstash (HTTP) holds none"),
     (C, {"storage.overrides.Token": "memory"}, "storage.overrides.Token: memory is each instance's own and is lost with it"),
