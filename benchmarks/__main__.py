@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-NAMES = ("engine", "simulator")
+NAMES = ("emulated", "engine", "simulator")
 """Modules of this package, each with `run(argv) -> dict`; its `met` says whether the target was reached."""
 
 

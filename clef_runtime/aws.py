@@ -14,7 +14,9 @@ from botocore.exceptions import (
     ConnectionError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    FlexibleChecksumError,
     HTTPClientError,
+    IncompleteReadError,
     ParamValidationError,
 )
 from botocore.parsers import ResponseParserError
@@ -49,12 +51,22 @@ _THROTTLED = frozenset(
         "RequestThrottledException",
         "TooManyRequestsException",
         "OverLimit",
+        "SlowDown",
+        # S3: another conditional write of the object is under way.
+        "ConditionalRequestConflict",
         # Another transaction is at the item: nothing was done, and it is over in milliseconds.
         "TransactionConflictException",
         "TransactionConflict",
     )
 )
-_NOT_FOUND = frozenset(("ResourceNotFoundException", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"))
+_NOT_FOUND = frozenset(
+    (
+        "ResourceNotFoundException",
+        "QueueDoesNotExist",
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "NoSuchBucket",
+    )
+)
 _UNKNOWN = frozenset(
     (
         "InternalServerError",
@@ -71,9 +83,14 @@ _TOO_LARGE = frozenset(
     (
         "ItemCollectionSizeLimitExceededException",
         "BatchRequestTooLong",
+        "EntityTooLarge",
         "AWS.SimpleQueueService.BatchRequestTooLong",
     )
 )
+
+
+_BROKEN_BODY = IncompleteReadError | FlexibleChecksumError
+"""An S3 object that did not arrive whole."""
 
 
 class ConditionFailed(Conflict):
@@ -112,7 +129,7 @@ def translate(error: Exception, arguments: Mapping[str, Any]) -> ClefError:
         return BadInput(words)
     if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
         return Unreachable(f"{words}; nothing was sent")
-    if isinstance(error, HTTPClientError | ConnectionError | ResponseParserError):
+    if isinstance(error, HTTPClientError | ConnectionError | ResponseParserError | _BROKEN_BODY):
         return Indeterminate(f"{words}; it may have been done")
     return Refused(words)
 
@@ -124,6 +141,8 @@ def _translate_answer(error: ClientError, arguments: Mapping[str, Any]) -> ClefE
     words = f"{error.operation_name} on {_target(arguments)}: {code}: {message}"
     if code == "ConditionalCheckFailedException":
         return ConditionFailed(words, [answer.get("Item") or {}])
+    if code == "PreconditionFailed":
+        return Conflict(words)
     if code == "TransactionCanceledException":
         return _canceled(answer.get("CancellationReasons", ()), words)
     status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -160,6 +179,8 @@ def _canceled(reasons: Any, words: str) -> ClefError:
 def _target(arguments: Mapping[str, Any]) -> str:
     if "TableName" in arguments:
         return f"table {arguments['TableName']!r}"
+    if "Bucket" in arguments:
+        return f"bucket {arguments['Bucket']!r}" + (f", object {arguments['Key']!r}" if "Key" in arguments else "")
     if "QueueUrl" in arguments:
         return f"queue {arguments['QueueUrl']!r}"
     tables = set(arguments.get("RequestItems", ())) | {

@@ -36,6 +36,7 @@ ONCE: dict[str, Any] = {"retry": SdkRetry(predicate=lambda _: False), "timeout":
 _MEANINGS: tuple[tuple[type[exceptions.GoogleAPICallError], type[ClefError]], ...] = (
     (exceptions.AlreadyExists, Conflict),
     (exceptions.FailedPrecondition, Conflict),
+    (exceptions.PreconditionFailed, Conflict),
     # Another transaction is at the document: nothing was done, and nothing is said about what the other does.
     (exceptions.Aborted, Throttled),
     (exceptions.TooManyRequests, Throttled),

@@ -13,7 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from clef_runtime.errors import ClefError
-from clef_sim.commands import doctor, emulators, explain, plan, run, syncs
+from clef_sim.commands import certify, doctor, emulators, explain, plan, run, syncs
 from clef_sim.commands.output import BAD_INPUT, INTERRUPTED, say
 
 
@@ -64,6 +64,7 @@ app.command("explain")(explain.explain)
 app.add_typer(syncs.app, name="syncs")
 app.add_typer(emulators.app, name="emulators")
 app.command("doctor")(doctor.doctor)
+app.command("certify")(certify.command)
 
 
 def main() -> None:

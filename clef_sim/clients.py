@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -29,6 +30,9 @@ from clef_sim.recorded import (
     recorded_catalogue,
 )
 
+if TYPE_CHECKING:
+    from clef_sim.clouds.shared import SharedServices
+
 FUNCTION_HOST = "function.invalid"
 ENGINE_HOST = "engine.invalid"
 
@@ -40,7 +44,10 @@ class SimClients(Clients):
         http_timeout_s: longer than a function may run.
     """
 
-    def __init__(self, network: Network, instance: Instance, *, http_timeout_s: float) -> None:
+    def __init__(
+        self, network: Network, instance: Instance, shared: SharedServices, *, http_timeout_s: float
+    ) -> None:
+        self._shared = shared
         self._network, self._instance, self._timeout_s = network, instance, http_timeout_s
         self._http: httpx.Client | None = None
 
@@ -49,6 +56,15 @@ class SimClients(Clients):
             transport = SimTransport(self._network, self._instance)
             self._http = httpx.Client(transport=transport, timeout=self._timeout_s, trust_env=False)
         return self._http
+
+    def sql(self) -> Any:
+        return self._shared.sql(self._instance)
+
+    def redis(self) -> Any:
+        return self._shared.redis(self._instance)
+
+    def upstash(self) -> Any:
+        return self._shared.upstash(self._instance)
 
     def function_url(self, function: str) -> str:
         return f"https://{function}.{FUNCTION_HOST}"

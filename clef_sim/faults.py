@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from clef_runtime.aws import client_config
 from clef_runtime.errors import BadInput
-from clef_sim.history import History
+from clef_sim.history import History, Where
 from clef_sim.kernel.choices import Choices
-from clef_sim.kernel.threads import Kernel
 from clef_sim.network import Action, Call, Place
 from clef_sim.scenario import (
     AppliedThenTimeout,
@@ -47,9 +46,9 @@ def fault_name(spec: Fault) -> str:
 class Armed:
     """One fault of a run: whether its time has come, and how often it struck."""
 
-    def __init__(self, spec: Fault, number: int, kernel: Kernel, choices: Choices) -> None:
+    def __init__(self, spec: Fault, number: int, where: Where, choices: Choices) -> None:
         self.spec, self.name = spec, fault_name(spec)
-        self._kernel = kernel
+        self._where = where
         self._stream = choices.stream(f"fault.{number}.{spec.__struct_config__.tag}")
         self._passed = 0
         self.struck = 0
@@ -59,7 +58,7 @@ class Armed:
     def strikes(self) -> bool:
         """Decides one chance to strike, and counts it."""
         spec = self.spec
-        now_s = self._kernel.now - self.origin_s
+        now_s = self._where.now - self.origin_s
         if self.stopped or now_s < spec.from_s or (spec.until_s is not None and now_s >= spec.until_s):
             return False
         if spec.times is not None and self.struck >= spec.times:
@@ -85,10 +84,17 @@ class Faults:
 
     Args:
         specs: in the order of the file; where two would strike one call, the first does.
+        arm: makes one of a spec, its number, `where` and `choices`.
     """
 
-    def __init__(self, specs: Sequence[FaultSpec], kernel: Kernel, choices: Choices) -> None:
-        self.armed = [Armed(spec, number, kernel, choices) for number, spec in enumerate(specs)]
+    def __init__(
+        self,
+        specs: Sequence[FaultSpec],
+        where: Where,
+        choices: Choices,
+        arm: Callable[[Fault, int, Where, Choices], Armed] = Armed,
+    ) -> None:
+        self.armed = [arm(spec, number, where, choices) for number, spec in enumerate(specs)]
         _number_namesakes(self.armed)
         self._at_calls = [each for each in self.armed if isinstance(each.spec, AtCall)]
 
@@ -189,15 +195,26 @@ def _fits(spec: Any, call: Call) -> bool:
 
 
 def targets_of(call: Call) -> list[str]:
-    """What a call goes to: table names, a queue's URL, documents' and topics' names, a request's URL."""
+    """What a call goes to: tables, a queue's URL, a bucket, documents, topics, Redis keys, a request's URL."""
     kwargs = call.kwargs
-    found = [str(kwargs[name]) for name in ("TableName", "QueueUrl", "url") if name in kwargs]
+    found = [str(kwargs[name]) for name in ("TableName", "QueueUrl", "Bucket", "bucket", "url") if name in kwargs]
     for item in kwargs.get("TransactItems", ()):
         found += [str(part["TableName"]) for part in item.values()]
     found += [str(table) for table in kwargs.get("RequestItems", ())]
     if call.service in GOOGLE:
-        found += google_targets(kwargs["request"])
+        found += google_targets(kwargs.get("request", {}))
+    if "statement" in kwargs:
+        found.append(_table_of(kwargs["statement"]))
+    if "command" in kwargs:
+        command = kwargs["command"]
+        found.append(command[3] if command[0] == "EVAL" else command[1])  # the key
     return [*found, call.operation.partition(" ")[2]]
+
+
+def _table_of(statement: Any) -> str:
+    from clef_sim.services.sql.statements import table_of  # where there are statements, there is SQLAlchemy
+
+    return table_of(statement)
 
 
 def google_targets(request: Any) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from clef_sim.emulated.dynamodb import EmulatedDynamoDB
 from clef_sim.faults import Armed, Faults
 from clef_sim.history import History
 from clef_sim.scenario import StaleRead
@@ -13,7 +14,7 @@ from clef_sim.services.dynamodb import DynamoDB
 class TableFaults:
     """Hooks a run's table faults into the model, all of whose tables exist by now."""
 
-    def __init__(self, faults: Faults, history: History, dynamodb: DynamoDB) -> None:
+    def __init__(self, faults: Faults, history: History, dynamodb: DynamoDB | EmulatedDynamoDB) -> None:
         self._history, self._dynamodb = history, dynamodb
         self._lagging = {
             table: found

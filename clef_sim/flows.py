@@ -77,7 +77,7 @@ def worst_flow(history: Iterable[Event]) -> str | None:
 
 # ---- timeline
 
-_UNTOLD = frozenset({"sdk", "facts", "asked", "acquire", "fired", "stored", "delivery", "fault"})
+_UNTOLD = frozenset({"sdk", "waited", "facts", "asked", "acquire", "fired", "stored", "delivery", "fault"})
 """Kinds that name no flow: they belong to the flow that their caller speaks of next, or spoke of last."""
 
 

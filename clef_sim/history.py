@@ -21,6 +21,7 @@ platform (`instance`, `delivery`, `request`, `response`) and by the ports of `re
 | sent | dispatcher | invocations (tuple of Invocation) |
 | published | completion | record |
 | sdk | `dynamodb.PutItem` | ms, error (code), applied (bool) |
+| waited | `firestore.Commit` | ms, for documents that another transaction held |
 | fault | fault's name | target, and what the fault did |
 | instance | cold, warm, failed, killed, frozen, thawed, evicted, restarted | function, instance, ms, reason, error |
 | delivery | queue | message, count (receive count) |

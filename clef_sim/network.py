@@ -15,6 +15,8 @@ import httpx
 import msgspec
 
 from clef_runtime.errors import BadInput
+from clef_sim.certify.evidence import Evidence
+from clef_sim.emulated.backends import BackendFailed
 from clef_sim.history import EventOutcome, History
 from clef_sim.kernel.choices import Choices, Sampler, Stream
 from clef_sim.kernel.instance import Instance
@@ -42,6 +44,10 @@ KINDS: Mapping[Place, tuple[Kind, ...]] = {
     "after": ("crash", "delay", "freeze"),
 }
 """What may strike where. `crash` at: the call is applied, its answer lost."""
+
+
+ENDING = (Unmodelled, BackendFailed)
+"""What a service raises that no caller may see: the run cannot go on."""
 
 
 class Action(msgspec.Struct, frozen=True):
@@ -134,9 +140,15 @@ class Network:
         self.history = history
         self.profile = profile
         self.faults: FaultPlan = faults or NoFaults()
+        self.evidence: Evidence | None = None
+        """Where each call is written down with all that it asked and got; None, as usual: nowhere."""
         self._samplers: dict[str, Sampler] = {}
         self._numbers: dict[str, int] = {}
         self.hosts: dict[str, tuple[Endpoint, Sampler]] = {}
+
+    def here(self) -> tuple[float, str]:
+        """Virtual seconds, and who runs."""
+        return self.kernel.now, self.kernel.who
 
     def client(self, service_name: str, model: Any, instance: Instance | None) -> Any:
         """`model` as the SDK client that `instance` holds; None is the world's own, with no client CPU time."""
@@ -227,6 +239,8 @@ class SimClient:
         found = getattr(self._model, name)
         if not callable(found) or isinstance(found, type) or name.startswith("_"):
             return found
+        if self._network.evidence is not None:
+            found = self._network.evidence.watch(self._service, operation_name(name), found, self._network.here)
         try:
             method = _Method(self._network, self._service, operation_name(name), found, self._instance)
         except BadInput as error:
@@ -242,6 +256,10 @@ class SimClient:
 def operation_name(method: str) -> str:
     """The SDK's name of a client method: `put_item` is `PutItem`."""
     return "".join(part[:1].upper() + part[1:] for part in method.split("_"))
+
+
+def _always(_: Any) -> bool:
+    return True
 
 
 class _Method:
@@ -262,6 +280,8 @@ class _Method:
         if direct is not None:
             self.direct = MethodType(direct.function, apply.__self__)  # type: ignore[attr-defined]  # a method
             self.fitting, self.reported = direct.fitting, direct.reported
+        # An operation that may be answered without having changed anything says so of its answer.
+        self.took_effect: Callable[[Any], bool] = getattr(apply, "took_effect", _always)
         self.draw_ms = network.latency_stream(service).bound(network.sampler(self.name))
         self.sleep = network.kernel.sleep
         self.note = network.history.note
@@ -284,7 +304,7 @@ class _Method:
             ms = int((kernel.now - start_s) * 1e6 + 0.5) / 1000.0  # whole microseconds; round() costs four times this
             self.note("sdk", self.name, "ok", {"ms": ms, "error": "", "applied": True})
             return answer
-        if isinstance(answer, Unmodelled):
+        if isinstance(answer, ENDING):
             raise kernel.abort(answer) from None
         failure = self.reported(answer)
         self.record(start_s, outcome_of(failure), code_of(failure), False)
@@ -303,8 +323,8 @@ class _Method:
             self.sleep(half_s)
             try:
                 answer = self.apply(**kwargs)
-                applied = True
-            except Unmodelled as error:
+                applied = self.took_effect(answer)
+            except ENDING as error:
                 raise self.kernel.abort(error) from None
             except Exception as error:
                 failure = error
@@ -315,7 +335,7 @@ class _Method:
         if failure is not None:
             self.record(start_s, outcome_of(failure), code_of(failure), False)
             raise failure
-        self.record(start_s, "ok", "", True)
+        self.record(start_s, "ok", "", applied)
         return answer
 
     def watched(self, **kwargs: Any) -> Any:
@@ -331,7 +351,7 @@ class _Method:
             self.sleep(half_s)
             try:
                 answer = self._apply(call, faults.at(call), start_s)
-            except Unmodelled as error:
+            except ENDING as error:
                 raise self.kernel.abort(error) from None
             except Exception as error:
                 failure, call.error = error, code_of(error)
@@ -344,13 +364,13 @@ class _Method:
         if failure is not None:
             self.record(start_s, outcome_of(failure), call.error, call.applied)
             raise failure
-        self.record(start_s, "ok", "", True)
+        self.record(start_s, "ok", "", call.applied)
         return answer
 
     def _apply(self, call: Call, action: Action | None, start_s: float) -> Any:
         if action is None:
             answer = self.apply(**call.kwargs)
-            call.applied = True
+            call.applied = self.took_effect(answer)
             return answer
         self.network.struck(call, action, "at")
         if action.kind == "throttle":
@@ -368,9 +388,8 @@ class _Method:
     def _apply_unheard(self, call: Call) -> None:
         """Applies a call whose answer nobody will hear, be it a refusal."""
         try:
-            self.apply(**call.kwargs)
-            call.applied = True
-        except Unmodelled:
+            call.applied = self.took_effect(self.apply(**call.kwargs))
+        except ENDING:
             raise
         except Exception as error:
             call.error = code_of(error)

@@ -124,16 +124,20 @@ def _prepare(scenario: Scenario) -> list[Prepared]:
     return ready
 
 
+SHARED = ("sql", "redis", "upstash")
+"""Kinds of services that belong to no cloud."""
+
 MODELLED = {
-    "aws": {"storage": ("dynamodb", "memory"), "transport": ("http", "sqs")},
-    "gcp": {"storage": ("firestore", "memory"), "transport": ("http", "pubsub")},
+    "aws": {"storage": ("dynamodb", "blob", *SHARED, "memory"), "transport": ("http", "sqs")},
+    "gcp": {"storage": ("firestore", "blob", *SHARED, "memory"), "transport": ("http", "pubsub")},
 }
 """Kinds that a cloud's simulation has a model of; the action log and the guard may also be none."""
 
 
 def _check_modelled(topology: str, manifest: Manifest) -> None:
     stores = MODELLED[manifest.cloud]["storage"]
-    asked: list[tuple[str, str, tuple[str, ...]]] = [("storage", kind, stores) for kind in manifest.storage.kinds]
+    kinds = dict.fromkeys((*manifest.storage.kinds, *manifest.storage.row_kinds))
+    asked: list[tuple[str, str, tuple[str, ...]]] = [("storage", kind, stores) for kind in kinds]
     asked += [
         (port, kind, (*stores, "none"))
         for port, kind in (("action_log", manifest.action_log.kind), ("guard", manifest.guard.kind))
@@ -200,7 +204,8 @@ def _check_fault(path: str, fault: Fault, made: Prepared) -> None:
 def _targets(names: Names, made: Prepared) -> list[str]:
     concepts = [concept.name for concept in made.app.catalogue]
     queues = [names.completion_queue, *(names.queue(concept) for concept in concepts)]
-    return [names.storage_table, names.log_table, names.guard_table, names.table_prefix, *dict.fromkeys(queues)]
+    stores = [names.storage_table, names.bucket, names.log_table, names.guard_table, names.table_prefix]
+    return [*stores, *dict.fromkeys(queues)]
 
 
 def _check_part(path: str, part: str, names: list[str]) -> None:

@@ -11,6 +11,8 @@ from clef_sim.checkers.verdict import Result
 from clef_sim.flows import Span
 from clef_sim.metrics import Metrics
 
+WorldName: TypeAlias = Literal["model", "emulated", "live"]
+
 Standing: TypeAlias = Literal["as expected", "not as expected", "undecided"]
 
 EXIT_CODES: dict[Standing, int] = {"as expected": 0, "not as expected": 1, "undecided": 3}
@@ -23,12 +25,26 @@ class WorstFlow(msgspec.Struct, frozen=True):
     spans: tuple[Span, ...]
 
 
+class Measured(msgspec.Struct, frozen=True):
+    """How long one operation's calls took, in ms, as measured and as the profile has it (0: it has no such row)."""
+
+    operation: str
+    count: int
+    p50_ms: float
+    p99_ms: float
+    modelled_p50_ms: float
+    modelled_p99_ms: float
+
+
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """One run.
 
     `verdict` is the worst of the checkers'. `expected` is what the scenario expects of each checker, or of
     all together under `*`. `virtual_s` is simulated time, `wall_s` this machine's (not part of any
-    comparison). `replay` is the command that shows the same run again.
+    comparison). `replay` is the command that shows the same run again; in the live world, another run of the same.
+    `backends`: in the worlds of real services, the way by which each was got. `measured`: in the live world, how long
+    calls took. `blame`: whose fault it is that the verdict is invalid, or that there is none: `runtime`, `model`,
+    `backend` and its way, several with `or`, or `undecided`; `because` says why.
     """
 
     name: str
@@ -51,6 +67,17 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     history_digest: str
     replay: str
     worst: WorstFlow | None = None
+    world: WorldName = "model"
+    backends: dict[str, str] = {}
+    measured: tuple[Measured, ...] = ()
+    blame: str = ""
+    because: str = ""
+
+    @property
+    def world_words(self) -> str:
+        """`emulated (dynamodb by moto, sqs by moto)`."""
+        ways = ", ".join(f"{service} by {way}" for service, way in self.backends.items())
+        return f"{self.world} ({ways})" if ways else self.world
 
     @property
     def offenders(self) -> tuple[Verdict, ...]:

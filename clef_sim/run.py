@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from clef_sim.emulated.backends import Backends
 from clef_sim.kernel.choices import Choices
 from clef_sim.kernel.garbage import seldom_collected
 from clef_sim.prepared import Prepared
@@ -21,15 +22,17 @@ LOOK_SHARE = 0.01
 FAULTS_AFTER_S = 30.0
 """Faults go on for so long after the last request: what fails late fails then."""
 
-_SETUP_CLIENT = Client(attempts=8, pause_s=0.5)
+SETUP_CLIENT = Client(attempts=8, pause_s=0.5)
 
 
 class Run:
-    """A world and what happens in it."""
+    """A world and what happens in it. Arguments: as `World`."""
 
-    def __init__(self, prepared: Prepared, choices: Choices, *, keep: bool = True) -> None:
+    def __init__(
+        self, prepared: Prepared, choices: Choices, backends: Backends | None = None, *, keep: bool = True
+    ) -> None:
         self.prepared = prepared
-        self.world = World(prepared, choices, keep=keep)
+        self.world = World(prepared, choices, backends, keep=keep)
         self._finished = False
 
     def run(self, progress: Callable[[float], None] | None = None) -> None:
@@ -37,6 +40,9 @@ class Run:
 
         Args:
             progress: called now and then with the virtual seconds that have passed.
+
+        Raises:
+            BackendFailed: a real service stopped answering, or does not hold at the end what it was given.
         """
         kernel = self.world.kernel
         kernel.spawn(self._script, who="script")
@@ -46,6 +52,7 @@ class Run:
                 if progress is not None:
                     progress(kernel.now)
             kernel.close()
+        self.world.cloud.close()
 
     def _script(self) -> None:
         world, history, scenario = self.world, self.world.history, self.prepared.scenario
@@ -68,7 +75,7 @@ class Run:
         number = 0
         for setup in self.prepared.requests.setup:
             for request in setup.requests():
-                world.outside.start(setup.template.name, request, f"setup-{number}", _SETUP_CLIENT)
+                world.outside.start(setup.template.name, request, f"setup-{number}", SETUP_CLIENT)
                 number += 1
             self._wait_quiet(self.prepared.scenario.settle_s)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -16,16 +16,19 @@ import msgspec
 
 from clef_runtime.context import SystemClock
 from clef_runtime.errors import BadInput
+from clef_sim.certify.blame import Blame, blame
 from clef_sim.checkers import AppInfo, Settings, Verdict, run_checkers, worst
+from clef_sim.emulated.backends import BackendFailed, Backends, services_of
 from clef_sim.flows import timeline, worst_flow
 from clef_sim.history import Event
-from clef_sim.kernel.choices import Choices, Diverged, Replay, Seeded
+from clef_sim.kernel.choices import Choices, Seeded
 from clef_sim.kernel.decision_log import DecisionLog
 from clef_sim.metrics import measure
 from clef_sim.prepared import Prepared, prepare
-from clef_sim.results import RunResult, WorstFlow, standing_of
+from clef_sim.results import RunResult, WorldName, WorstFlow, standing_of
 from clef_sim.run import Run
 from clef_sim.scenario import load_scenario
+from clef_sim.world import World
 
 SPANS_KEPT = 400
 """Of the worst flow's timeline."""
@@ -36,7 +39,8 @@ SUFFIX = ".decisions"
 class Job(msgspec.Struct, frozen=True):
     """One run, as it goes to a process: which file, which variant, which topology, which seed.
 
-    `keep` is the folder for decision logs of runs that are worth replaying; empty keeps none.
+    `keep` is the folder for decision logs of runs that are worth replaying; empty keeps none. `backends`: the
+    emulated world's; None is the model's world.
     """
 
     file: str
@@ -45,19 +49,33 @@ class Job(msgspec.Struct, frozen=True):
     seed: int
     keep: str = ""
     check_determinism: bool = False
+    backends: Backends | None = None
+
+    @property
+    def world(self) -> str:
+        return world_of(self.backends)
 
     @property
     def about(self) -> dict[str, Any]:
         """What a decision log says of the run it is of."""
-        return {"file": self.file, "variant": self.variant, "topology": self.topology}
+        return {"file": self.file, "variant": self.variant, "topology": self.topology, "world": self.world}
+
+
+def world_of(backends: Backends | None) -> WorldName:
+    return "model" if backends is None else "emulated"
 
 
 def jobs_of(
-    prepared: Sequence[Prepared], seeds: Sequence[int], *, keep: str = "", check_determinism: bool = False
+    prepared: Sequence[Prepared],
+    seeds: Sequence[int],
+    *,
+    keep: str = "",
+    check_determinism: bool = False,
+    backends: Backends | None = None,
 ) -> list[Job]:
     """Every seed of every run, in order."""
     return [
-        Job(each.scenario.file, each.variant.name, each.topology, seed, keep, check_determinism)
+        Job(each.scenario.file, each.variant.name, each.topology, seed, keep, check_determinism, backends)
         for each in prepared
         for seed in seeds
     ]
@@ -86,37 +104,84 @@ def run_job(job: Job) -> RunResult:
             _prepared[job.file, each.variant.name, each.topology] = each
     prepared = _prepared[key]
     choices = Seeded(job.seed)
-    result, history = run_once(prepared, choices, job.seed)
+    result, history = run_once(prepared, choices, job.seed, backends=job.backends)
+    result = blamed(result, prepared, Seeded(job.seed, record=False), job.backends)
     if job.check_determinism:
-        result = _with(result, _same_again(prepared, job.seed, history))
+        result = _with(result, _same_again(prepared, job.seed, history, job.backends))
     if job.keep and choices.log is not None and result.verdict != "valid":
         result = msgspec.structs.replace(result, replay=_keep(job, choices.log, result))
     return result
 
 
 def run_once(
-    prepared: Prepared, choices: Choices, seed: int, progress: Callable[[float], None] | None = None
+    prepared: Prepared,
+    choices: Choices,
+    seed: int,
+    progress: Callable[[float], None] | None = None,
+    *,
+    backends: Backends | None = None,
 ) -> tuple[RunResult, list[Event]]:
-    """Runs and judges; returns the history too."""
+    """Runs and judges; returns the history too. Where a real service failed, the verdict is unknown, and the one who
+    says so is `backend`."""
     clock = SystemClock()
     started_s = clock.monotonic()
-    run = Run(prepared, choices)
-    run.run(progress)
-    world = run.world
-    history = list(world.history)
-    scenario = prepared.scenario
-    settings = Settings(
-        latency_targets=scenario.targets,
-        faults=tuple(armed.name for armed in world.faults.armed),
-        settle_within_s=scenario.settle_s,
+    world: World | None = None
+    to_blame = Blame("", "")
+    try:
+        run = Run(prepared, choices, backends)
+        world = run.world
+        run.run(progress)
+        verdicts = judged(prepared, world.history, [armed.name for armed in world.faults.armed])
+    except BackendFailed as failed:
+        verdicts = (Verdict("backend", "unknown", 1, str(failed), (str(failed),)),)
+        to_blame = Blame(f"backend {failed.backend.way}", str(failed))
+    history = [] if world is None else list(world.history)
+    result = result_of(
+        prepared,
+        history,
+        verdicts,
+        seed=seed,
+        faults={} if world is None else {armed.name: armed.struck for armed in world.faults.armed},
+        virtual_s=0.0 if world is None else round(world.kernel.now, 6),
+        wall_s=round(clock.monotonic() - started_s, 3),
+        history_digest="" if world is None else world.history.digest,
+        world=world_of(backends),
+        backends=ways_used(prepared, backends),
+        blame=to_blame.who,
+        because=to_blame.why,
     )
-    verdicts = tuple(run_checkers(history, prepared.syncs, AppInfo.of(prepared.app), settings))
+    return result, history
+
+
+def blamed(result: RunResult, prepared: Prepared, choices: Choices, backends: Backends | None) -> RunResult:
+    """The result with who is to blame, where its verdict is invalid: the run is made once more for that.
+
+    Args:
+        choices: as the run's were, from their start.
+    """
+    if result.verdict != "invalid":
+        return result
+    found = blame(prepared, choices, result.history_digest, backends)
+    return msgspec.structs.replace(result, blame=found.who, because=found.why)
+
+
+def result_of(
+    prepared: Prepared,
+    history: list[Event],
+    verdicts: tuple[Verdict, ...],
+    *,
+    seed: int,
+    world: WorldName,
+    backends: dict[str, str],
+    **measured: Any,
+) -> RunResult:
+    """What is told of a run that was judged. `measured`: the other fields of a `RunResult`."""
     counts = {each.checker: each.count for each in verdicts}
     verdict = worst(verdicts)
     expected = prepared.expected
-    result = RunResult(
+    return RunResult(
         name=prepared.name,
-        shows=scenario.shows,
+        shows=prepared.scenario.shows,
         app=prepared.app.name,
         topology=prepared.manifest.topology,
         manifest=prepared.template,
@@ -131,17 +196,31 @@ def run_once(
         metrics=measure(
             history,
             prepared.syncs,
-            duplicate_firings=counts["no_duplicate_firing"],
-            lost_firings=counts["no_lost_firing"],
+            duplicate_firings=counts.get("no_duplicate_firing"),
+            lost_firings=counts.get("no_lost_firing"),
         ),
-        faults={armed.name: armed.struck for armed in world.faults.armed},
-        virtual_s=round(world.kernel.now, 6),
-        wall_s=round(clock.monotonic() - started_s, 3),
-        history_digest=world.history.digest,
-        replay=_again(prepared, seed),
+        replay=_again(prepared, seed, world, backends),
         worst=_worst(history),
+        world=world,
+        backends=backends,
+        **measured,
     )
-    return result, history
+
+
+def judged(prepared: Prepared, history: Iterable[Event], faults: Iterable[str]) -> tuple[Verdict, ...]:
+    """The checkers' verdicts on a history. `faults`: the names of those that were asked for."""
+    settings = Settings(
+        latency_targets=prepared.scenario.targets,
+        faults=tuple(faults),
+        settle_within_s=prepared.scenario.settle_s,
+    )
+    return tuple(run_checkers(history, prepared.syncs, AppInfo.of(prepared.app), settings))
+
+
+def ways_used(prepared: Prepared, backends: Backends | None) -> dict[str, str]:
+    """Of the services that the run used."""
+    used = () if backends is None else services_of([prepared.manifest])
+    return {service: backends[service].way for service in used if backends and service in backends}
 
 
 def _worst(history: list[Event]) -> WorstFlow | None:
@@ -149,9 +228,9 @@ def _worst(history: list[Event]) -> WorstFlow | None:
     return None if flow is None else WorstFlow(flow, tuple(timeline(history, flow)[:SPANS_KEPT]))
 
 
-def _again(prepared: Prepared, seed: int) -> str:
+def _again(prepared: Prepared, seed: int, world: WorldName, backends: Mapping[str, str]) -> str:
     """The command that runs the same from its seed."""
-    words = ["clef-sim", "run", prepared.scenario.file, "--seed", str(seed)]
+    words = ["clef-sim", "run", prepared.scenario.file, "--seed", str(seed), *there(world, backends)]
     select = f"{prepared.variant.name} and {prepared.template}" if prepared.variant.name else prepared.template
     return shlex.join([*words, "-k", select])
 
@@ -164,7 +243,14 @@ def _keep(job: Job, log: DecisionLog, result: RunResult) -> str:
     path = folder / (name + SUFFIX)
     log.about = {**job.about, "digest": result.history_digest}
     log.save(path)
-    return shlex.join(["clef-sim", "replay", str(path)])
+    return shlex.join(["clef-sim", "replay", str(path), *there(result.world, result.backends)])
+
+
+def there(world: WorldName, ways: Mapping[str, str]) -> list[str]:
+    """The options that lead to the same world by the same ways."""
+    if world == "model":
+        return []
+    return ["--world", world, *(word for way in dict.fromkeys(ways.values()) for word in ("--way", way))]
 
 
 def _with(result: RunResult, verdict: Verdict) -> RunResult:
@@ -175,10 +261,13 @@ def _with(result: RunResult, verdict: Verdict) -> RunResult:
     )
 
 
-def _same_again(prepared: Prepared, seed: int, first: list[Event]) -> Verdict:
+def _same_again(prepared: Prepared, seed: int, first: list[Event], backends: Backends | None) -> Verdict:
     """Runs once more and names the first event that differs."""
-    run = Run(prepared, Seeded(seed, record=False))
-    run.run()
+    try:
+        run = Run(prepared, Seeded(seed, record=False), backends)
+        run.run()
+    except BackendFailed as failed:
+        return Verdict("determinism", "unknown", 1, str(failed), (str(failed),))
     second = list(run.world.history)
     for number, (one, other) in enumerate(zip(first, second, strict=False)):
         if repr(one) != repr(other):
@@ -224,46 +313,3 @@ def _deaf_children() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, heard)
-
-
-class Replayed(msgspec.Struct, frozen=True):
-    """What a replay showed: the run again, or where the code went another way.
-
-    `changed` says that all decisions were the same and yet the history is another one.
-    """
-
-    result: RunResult | None
-    diverged: str = ""
-    changed: str = ""
-
-
-def replay(path: Path, progress: Callable[[float], None] | None = None) -> Replayed:
-    """Runs what a decision log recorded, draw by draw.
-
-    Raises:
-        BadInput: not a decision log, or its scenario is gone.
-    """
-    log = DecisionLog.load(path)
-    try:
-        about = {name: str(log.about[name]) for name in ("file", "variant", "topology")}
-    except KeyError as error:
-        raise BadInput(f"decision log {path}: does not say {error}; record the run again") from error
-    prepared = prepared_for(**about)
-    choices = Replay(log)
-    try:
-        result, _ = run_once(prepared, choices, log.seed, progress)
-        choices.check_finished()
-    except Diverged as diverged:
-        return Replayed(None, str(diverged))
-    recorded = log.about.get("digest", result.history_digest)
-    changed = (
-        ""
-        if recorded == result.history_digest
-        else (
-            f"same decisions, another history (digest {result.history_digest}, recorded {recorded}): the code or the"
-            " scenario has changed since; what follows is the run of today"
-        )
-    )
-    return Replayed(
-        msgspec.structs.replace(result, replay=shlex.join(["clef-sim", "replay", str(path)])), changed=changed
-    )

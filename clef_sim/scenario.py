@@ -112,7 +112,7 @@ class AtCall(Fault, frozen=True, kw_only=True):
     `engine`) that makes it, by a part of its name.
     """
 
-    call: Annotated[str, Meta(pattern=r"^[a-z]+\.(\*|[A-Za-z]+)$")]
+    call: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9]*\.(\*|[A-Za-z0-9]+)$")]
     target: str = ""
     function: str = ""
 

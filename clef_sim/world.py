@@ -21,6 +21,7 @@ from clef_runtime.serverless.http_event import answer_to, request_of
 from clef_runtime.serverless.service import FunctionService, error_response
 from clef_sim.clients import ENGINE_HOST, FUNCTION_HOST, RecordedPorts
 from clef_sim.clouds import Site, cloud_of
+from clef_sim.emulated.backends import Backends
 from clef_sim.faults import Faults
 from clef_sim.history import History
 from clef_sim.kernel.choices import Choices
@@ -47,10 +48,16 @@ class World:
 
     Args:
         choices: where every draw comes from.
+        backends: the real services of the emulated world; None is the model's.
         keep: whether the history keeps its events for checkers.
+
+    Raises:
+        BackendFailed: a real service does not take what the manifest creates.
     """
 
-    def __init__(self, prepared: Prepared, choices: Choices, *, keep: bool = True) -> None:
+    def __init__(
+        self, prepared: Prepared, choices: Choices, backends: Backends | None = None, *, keep: bool = True
+    ) -> None:
         self.prepared, self.manifest, self.app = prepared, prepared.manifest, prepared.app
         self.choices = choices
         self.kernel = Kernel()
@@ -78,6 +85,7 @@ class World:
                 self.faults,
                 self.network,
                 self.platform,
+                backends,
             )
         )
         self._deploy_functions()

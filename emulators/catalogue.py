@@ -33,6 +33,10 @@ class Service(msgspec.Struct, frozen=True, kw_only=True):
     ways: tuple[Way, ...]
     also: dict[str, str] = {}
 
+    def answers_by(self, way: Way | None, url: str) -> bool:
+        """Whether it answers, asked as the way has it."""
+        return way.answers(url) if way and way.answers else self.answers(url)
+
     def url_at(self, way: Way, place: Place) -> str:
         return way.url(place) if way.url else self.url.format(address=f"127.0.0.1:{place.port}")
 
@@ -91,7 +95,7 @@ _LIST = (
         named_by=("FIRESTORE_EMULATOR_HOST",),
         answers=questions.firestore,
         empty=questions.empty_firestore,
-        ways=(google.FIRESTORE, containers.WAYS["firestore"]),
+        ways=(google.FIRESTORE, google.FIRESTORE_NPM, containers.WAYS["firestore"]),
         also=_GOOGLE,
     ),
     Service(
@@ -178,6 +182,8 @@ def _choose(service: Service, ways: Sequence[str], environ: Mapping[str, str]) -
         return ENVIRONMENT
     lacking = []
     for way in service.ways:
+        if way.by_name:
+            continue
         missing = way.missing()
         if not missing:
             return way.name

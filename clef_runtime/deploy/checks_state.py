@@ -7,7 +7,7 @@ from clef_runtime.deploy.problems import Path, Problems
 from clef_runtime.deploy.resolve import DURABLE
 from clef_runtime.model import Record
 
-_SHARED_GUARDS = (*DURABLE, "redis")
+_SHARED_GUARDS = (*DURABLE, "redis", "upstash")
 _RETENTION_S = 345_600
 """4 days: how long SQS keeps a message unless told otherwise."""
 
@@ -87,10 +87,10 @@ def memory_of_messages(manifest: Manifest, _: Record, problems: Problems) -> Non
                 f"ttl_s(={ttl_s:g}) is not more than the {_RETENTION_S} s that a queue keeps messages: one "
                 "that comes late finds nothing and fires again",
             )
-        if settings.kind == "sql" and ttl_s is not None:
+        if settings.kind == "sql" and ttl_s is not None and manifest.topology != "A":  # A's engine does it
             problems.warn(
                 (section, "ttl_s"),
-                f"ttl_s(={ttl_s:g}): SQL removes nothing by itself; call clef_runtime.sql.delete_expired on a schedule",
+                f"ttl_s(={ttl_s:g}): SQL removes nothing by itself; call clef_runtime.sql.delete_expired each day",
             )
 
 
@@ -110,8 +110,9 @@ def delivery(manifest: Manifest, _: Record, problems: Problems) -> None:
         )
     if wanted != "transactional":
         return
-    others = {concept: other for concept, other in manifest.storage.overrides.items() if other != kind}
-    if manifest.storage.default != kind:
+    rows_of = manifest.storage.rows_of
+    others = {concept: other for concept, other in manifest.storage.overrides.items() if rows_of(other) != kind}
+    if rows_of(manifest.storage.default) != kind:
         others["storage.default"] = manifest.storage.default
     elif not others:
         return
@@ -123,8 +124,10 @@ def delivery(manifest: Manifest, _: Record, problems: Problems) -> None:
     )
 
 
-def storage(manifest: Manifest, _: Record, problems: Problems) -> None:
+def storage(manifest: Manifest, given: Record, problems: Problems) -> None:
     settings = manifest.storage
+    if "index" in given["storage"] and "blob" not in settings.kinds:
+        problems.error(("storage", "index"), "`index` has no meaning without kind: blob, whose rows it holds")
     places: list[tuple[Path, str]] = [(("storage", "default"), settings.default)]
     places += [(("storage", "overrides", concept), kind) for concept, kind in settings.overrides.items()]
     for path, kind in places:
@@ -138,6 +141,7 @@ def other_cloud(manifest: Manifest, _: Record, problems: Problems) -> None:
     used: list[tuple[Path, str]] = [
         (("storage", "default"), manifest.storage.default),
         *((("storage", "overrides", concept), kind) for concept, kind in manifest.storage.overrides.items()),
+        *([(("storage", "index"), manifest.storage.index)] if "blob" in manifest.storage.kinds else []),
         (("action_log", "kind"), manifest.action_log.kind),
         (("guard", "kind"), manifest.guard.kind),
     ]

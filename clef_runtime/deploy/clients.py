@@ -27,6 +27,13 @@ class Clients:
     def firestore(self) -> Any:
         self._none("Firestore")
 
+    def s3(self) -> Any:
+        self._none("S3")
+
+    def gcs(self) -> Any:
+        """A `google.cloud.storage.Client`."""
+        self._none("Cloud Storage")
+
     def pubsub_publisher(self) -> Any:
         """A plain `google.pubsub_v1.PublisherClient`."""
         self._none("Pub/Sub")

@@ -1,8 +1,8 @@
 """The real SDK clients of a Google Cloud deployment, each made once. Every call of theirs says that the SDK is not to
 retry (`google.ONCE`).
 
-`FIRESTORE_EMULATOR_HOST` and `PUBSUB_EMULATOR_HOST` lead them to emulators. The Firestore client looks at its
-variable itself; for the plain Pub/Sub clients it is done here.
+`FIRESTORE_EMULATOR_HOST`, `STORAGE_EMULATOR_HOST` and `PUBSUB_EMULATOR_HOST` lead them to emulators. The clients of
+the first two look at their variable themselves; for the plain Pub/Sub clients it is done here.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ class GoogleClients(CloudClients):
     def firestore(self) -> Any:
         return self._firestore
 
+    def gcs(self) -> Any:
+        return self._gcs
+
     def pubsub_publisher(self) -> Any:
         return self._publisher
 
@@ -66,6 +69,12 @@ class GoogleClients(CloudClients):
     @cached_property
     def _firestore(self) -> Any:
         return firestore.Client(project=self.project)
+
+    @cached_property
+    def _gcs(self) -> Any:
+        from google.cloud.storage import Client  # slow to import, and only blob storage needs it
+
+        return Client(project=self.project)
 
     @cached_property
     def _publisher(self) -> Any:

@@ -32,6 +32,8 @@ _MS = {
     # Point read and commit on Aurora: common knowledge, not measured.
     "sql": _Millis(1.6, 5.0, 5.0),
     "redis": _Millis(1.0, 1.0, 1.0),
+    # Over REST: common knowledge, not measured.
+    "upstash": _Millis(3.0, 3.0, 3.0),
     "memory": _Millis(0.0, 0.0, 0.0),
 }
 

@@ -24,7 +24,8 @@ RuntimeKind: TypeAlias = Literal["lambda", "cloud-function", "ecs-fargate", "clo
 Role: TypeAlias = Literal["concepts", "engine", "evaluator"]
 StorageKind: TypeAlias = Literal["dynamodb", "firestore", "redis", "upstash", "blob", "sql", "memory"]
 LogKind: TypeAlias = Literal["dynamodb", "firestore", "sql", "memory", "none"]
-GuardKind: TypeAlias = Literal["dynamodb", "firestore", "redis", "sql", "memory", "none"]
+IndexKind: TypeAlias = Literal["dynamodb", "firestore", "sql"]
+GuardKind: TypeAlias = Literal["dynamodb", "firestore", "redis", "upstash", "sql", "memory", "none"]
 TransportKind: TypeAlias = Literal["http", "sqs", "pubsub"]
 Delivery: TypeAlias = Literal["plain", "recorded", "transactional"]
 
@@ -63,10 +64,12 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where concepts keep their state. `layout`: in DynamoDB, one table for all or one for each relation."""
+    """Where concepts keep their state. `layout`: in DynamoDB, one table for all or one for each relation. `index`:
+    where `blob` keeps its rows, and the values that are not large."""
 
     default: StorageKind
     layout: Literal["single", "prefixed"]
+    index: IndexKind
     overrides: dict[str, StorageKind]
 
     def kind_of(self, concept: str) -> StorageKind:
@@ -77,6 +80,15 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     def kinds(self) -> tuple[StorageKind, ...]:
         """Every kind in use, the default first."""
         return tuple(dict.fromkeys((self.default, *self.overrides.values())))
+
+    def rows_of(self, kind: StorageKind) -> StorageKind:
+        """Where a kind's rows are: itself, and for `blob` its index."""
+        return self.index if kind == "blob" else kind
+
+    @property
+    def row_kinds(self) -> tuple[StorageKind, ...]:
+        """Every kind that holds rows."""
+        return tuple(dict.fromkeys(map(self.rows_of, self.kinds)))
 
 
 class ActionLogSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ class Names:
         self.table_prefix = f"{self.base}-"
         self.log_table = f"{self.base}-log"
         self.guard_table = f"{self.base}-guard"
+        self.bucket = f"{self.base}-objects"
 
     def function(self, concept: str) -> str:
         """The function that runs `concept`: `shop-user`, or `shop-concepts` where one runs all."""

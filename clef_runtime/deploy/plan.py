@@ -33,7 +33,7 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A table, collection or key space. `keys`: its key attributes; `ttl_s`: None keeps rows for ever."""
+    """A table, collection, key space or bucket. `keys`: its key attributes; `ttl_s`: None keeps rows for ever."""
 
     name: str
     service: str
@@ -164,12 +164,12 @@ def _unit(
 
 
 def _state(manifest: Manifest, names: Names, facts: dict[str, str]) -> list[Table]:
-    """Where concepts keep their state; concepts that share a table are named together."""
+    """Where concepts keep their state; concepts that share a table or bucket are named together."""
     storage = manifest.storage
     shared: dict[StorageKind, list[str]] = {}
     tables: list[Table] = []
     for concept, relation in facts.items():
-        kind = storage.kind_of(concept)
+        kind = storage.rows_of(storage.kind_of(concept))
         if kind == "dynamodb" and storage.layout == "prefixed":
             name = f"{names.table_prefix}{concept}.{relation}"
             holds = f"state of {concept}; a table for each further relation"
@@ -179,6 +179,10 @@ def _state(manifest: Manifest, names: Names, facts: dict[str, str]) -> list[Tabl
     for service, concepts in shared.items():
         holds = f"state of {', '.join(concepts)}"
         tables.append(Table(name=names.storage_table, service=service, holds=holds, keys=_keys(service, "pk", "sk")))
+    offloading = [concept for concept in facts if storage.kind_of(concept) == "blob"]
+    if offloading:
+        holds = f"large values of {', '.join(offloading)}"
+        tables.append(Table(name=names.bucket, service="s3" if manifest.cloud == "aws" else "gcs", holds=holds))
     return tables
 
 

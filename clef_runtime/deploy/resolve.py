@@ -8,6 +8,9 @@ from typing import Any
 from clef_runtime.model import Record
 
 FUNCTIONS = ("lambda", "cloud-function")
+_INDEX = {"aws": "dynamodb", "gcp": "firestore"}
+"""Where `blob` keeps its rows: the cloud's own."""
+
 DURABLE = ("dynamodb", "firestore", "sql")
 """Action logs that every instance shares and that outlive it."""
 
@@ -35,7 +38,7 @@ def resolve(record: Mapping[str, Any]) -> Record:
     """A record with every key that the loaded manifest has. What `record` says stays as it is."""
     full: Record = {"name": "", "app": "", "delivery": None, **record}
     full["runtimes"] = {name: _runtime(runtime) for name, runtime in record["runtimes"].items()}
-    full["storage"] = {"layout": "single", "overrides": {}, **record["storage"]}
+    full["storage"] = {"layout": "single", "overrides": {}, "index": _INDEX[record["cloud"]], **record["storage"]}
     full["transport"] = _transport(record.get("transport", {}), full["runtimes"])
     log: Record = {"kind": "none", "ttl_s": KEEP_S, **record.get("action_log", {})}
     guard: Record = {"protocol": "lease", "ttl_s": KEEP_S, **record.get("guard", {})}
@@ -94,7 +97,8 @@ def _delivery(once: bool, log: str, storage: Mapping[str, Any]) -> str:
     """As the design document has it under `once`; else the strongest that log and storages allow."""
     if once or log == "none":
         return "plain"
-    one_backend = {storage["default"], *storage["overrides"].values()} == {log}
+    kinds = {storage["default"], *storage["overrides"].values()}
+    one_backend = {storage["index"] if kind == "blob" else kind for kind in kinds} == {log}
     return "transactional" if one_backend else "recorded"
 
 

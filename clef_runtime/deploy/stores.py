@@ -13,6 +13,7 @@ from clef_runtime.deploy.manifest import Manifest
 from clef_runtime.deploy.names import Names
 from clef_runtime.errors import BadInput
 from clef_runtime.guard.base import FiringGuard
+from clef_runtime.objects.base import Objects
 from clef_runtime.serverless.connection_pool import Pool
 from clef_runtime.storage.base import Storage
 
@@ -32,9 +33,14 @@ class Stores:
 
     def storage(self, concept: str) -> Storage:
         """The storage of a concept, by its name."""
-        kind = self._manifest.storage.kind_of(concept)
-        with _installed("storage", kind):
-            return self._storage(kind, concept)
+        settings = self._manifest.storage
+        kind = settings.kind_of(concept)
+        with _installed("storage", settings.rows_of(kind)):
+            rows = self._storage(settings.rows_of(kind), concept)
+        if kind != "blob":
+            return rows
+        with _installed("storage", "blob", self._manifest.cloud):
+            return self._blob(rows, concept)
 
     def log(self) -> ActionLog:
         with _installed("action_log", self._manifest.action_log.kind):
@@ -43,6 +49,31 @@ class Stores:
     def guard(self) -> FiringGuard:
         with _installed("guard", self._manifest.guard.kind):
             return self._guard()
+
+    def _blob(self, index: Any, concept: str) -> Storage:
+        from clef_runtime.storage.blob import ABOVE_BYTES, BlobStorage
+
+        above_bytes = ABOVE_BYTES[self._manifest.storage.index]
+        return BlobStorage(
+            index, self._objects(), concept=concept, clock=self._clock, ids=self._ids, above_bytes=above_bytes
+        )
+
+    def _objects(self) -> Objects:
+        if self._manifest.cloud == "aws":
+            from clef_runtime.objects.s3 import S3Objects
+
+            return S3Objects(self._pool.get(("s3",), self._clients.s3), self._names.bucket, self._clock)
+        from clef_runtime.objects.gcs import GcsObjects
+
+        return GcsObjects(self._pool.get(("gcs",), self._clients.gcs), self._names.bucket, self._clock)
+
+    def delete_expired(self) -> int:
+        """Only SQL keeps records beyond their time."""
+        if "sql" not in (self._manifest.action_log.kind, self._manifest.guard.kind):
+            return 0
+        from clef_runtime import sql
+
+        return sql.delete_expired(self._sql(), self._names.table_prefix, self._clock.now())
 
     def _storage(self, kind: str, concept: str) -> Storage:
         names, clock = self._names, self._clock
@@ -115,11 +146,11 @@ class Stores:
             from clef_runtime.guard.sql import SqlFiringGuard
 
             return SqlFiringGuard(self._sql(), names.table_prefix, clock, ttl_s=settings.ttl_s)
-        if settings.kind == "redis":
+        if settings.kind in ("redis", "upstash"):
             from clef_runtime.guard.redis import RedisFiringGuard
 
-            prefix = f"{names.guard_table}:"
-            return RedisFiringGuard(self._redis(), prefix, clock, self._ids, ttl_s=settings.ttl_s)
+            commands = self._redis() if settings.kind == "redis" else self._upstash()
+            return RedisFiringGuard(commands, f"{names.guard_table}:", clock, self._ids, ttl_s=settings.ttl_s)
         raise self._not_here("guard", settings.kind)
 
     def _dynamodb(self) -> Any:
@@ -146,11 +177,12 @@ class Stores:
 
 
 @contextmanager
-def _installed(port: str, kind: str) -> Iterator[None]:
+def _installed(port: str, kind: str, extra: str = "") -> Iterator[None]:
     """Raises BadInput where the SDK of `kind` is not installed; says how to get it."""
     try:
         yield
     except ModuleNotFoundError as error:
-        if kind not in _EXTRAS:
+        extra = extra or _EXTRAS.get(kind, "")
+        if not extra:
             raise
-        raise BadInput(f"{port}.kind(={kind!r}): {error}; pip install 'clef-sim[{_EXTRAS[kind]}]'") from error
+        raise BadInput(f"{port}.kind(={kind!r}): {error}; pip install 'clef-sim[{extra}]'") from error

@@ -180,6 +180,11 @@ class Wiring:
         """The firing guard, or None where the manifest has none."""
         return None if self.manifest.guard.kind == "none" else self.ports.guard(self._stores.guard())
 
+    def delete_expired(self) -> int:
+        """Removes what log and guard may forget by now, where no service does so by itself; says how many records.
+        Raises as the log and the guard do."""
+        return self._stores.delete_expired()
+
     def facts(self) -> Facts:
         return self.ports.facts(StorageFacts(self.catalogue, self.storage_of, self.clock, self.ids))
 

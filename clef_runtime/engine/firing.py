@@ -15,7 +15,7 @@ from clef_runtime.context import Clock, Ids
 from clef_runtime.engine.flow import Match
 from clef_runtime.engine.prepare import prepare
 from clef_runtime.engine.where import Facts
-from clef_runtime.errors import BadInput, ClefError, Conflict, Held
+from clef_runtime.errors import BadInput, ClefError, Conflict, Held, Indeterminate, Throttled
 from clef_runtime.guard.base import Claim, FiringGuard
 from clef_runtime.model import Completion, Firing, SyncEdge
 from clef_runtime.transport.base import Dispatcher
@@ -90,8 +90,11 @@ class Firer:
         back = self._send(claim.firing)
         try:  # noqa: SIM105  contextlib.suppress is three calls, once a firing
             guard.mark_fired(claim)
-        except Conflict:
-            pass  # fenced off: whoever took the claim over sends the same and marks it
+        except (Conflict, Throttled, Indeterminate):
+            # Fenced off: whoever took the claim over sends the same and marks it. Or not known to be marked: a claim
+            # that is not is taken over after its lease, while what came back would be lost to the engine for good
+            # where the mark is there, since a fired claim is not sent again.
+            pass
         return back
 
     def _claim(self, firing: Firing, guard: FiringGuard) -> Claim:

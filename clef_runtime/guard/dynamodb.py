@@ -27,7 +27,7 @@ _ONCE, _LEASE = "once#", "lease#"
 _NEW = {"ConditionExpression": "attribute_not_exists(pk)", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
 
 _TAKE = {
-    "ConditionExpression": "#state = :claimed AND #owner = :was AND fencing = :old",
+    "ConditionExpression": "#state = :claimed AND #owner = :was AND fencing = :old AND #until = :ended",
     "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     "UpdateExpression": "SET #owner = :me, fencing = :new, #until = :until",
     "ExpressionAttributeNames": {"#state": "state", "#owner": "owner", "#until": "until"},
@@ -123,6 +123,7 @@ class DynamoDBFiringGuard:
             ":claimed": {"S": "claimed"},
             ":was": there["owner"],
             ":old": there["fencing"],
+            ":ended": there["until"],  # else its owner may have renewed it meanwhile
             ":me": {"S": owner},
             ":new": {"N": str(fencing)},
             ":until": {"N": repr(until_s)},

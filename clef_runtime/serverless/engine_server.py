@@ -30,9 +30,18 @@ _log = logging.getLogger(__name__)
 RETRY_S = 5.0
 """How often what has failed is tried again."""
 
+EXPIRE_S = 3600.0
+"""How often records that have had their time are removed, where no service does so by itself."""
 
-def application(engine: PersistentEngine, *, retry_s: float = RETRY_S) -> Starlette:
-    """The engine over HTTP; replays the durable log before it takes a request."""
+
+def application(
+    engine: PersistentEngine,
+    *,
+    retry_s: float = RETRY_S,
+    expire: Callable[[], object] | None = None,
+    expire_s: float = EXPIRE_S,
+) -> Starlette:
+    """The engine over HTTP; replays the durable log before it takes a request, and calls `expire` now and then."""
     service = EngineService(engine)
 
     async def handle(request: Request) -> Response:
@@ -42,9 +51,12 @@ def application(engine: PersistentEngine, *, retry_s: float = RETRY_S) -> Starle
     @asynccontextmanager
     async def lifespan(_: Starlette) -> Any:
         await run_in_threadpool(engine.replay)
-        stop = _repeat(engine.retry_queued, retry_s)
+        loops = [_repeat(engine.retry_queued, retry_s)]
+        if expire is not None:
+            loops.append(_repeat(expire, expire_s))
         yield
-        stop.set()
+        for stop in loops:
+            stop.set()
 
     return Starlette(
         routes=[Route("/{path:path}", handle, methods=["GET", "POST"])],
@@ -69,7 +81,7 @@ def _decoded(body: bytes) -> Any:
         raise BadInput(f"body is not JSON: {error}") from error
 
 
-def _repeat(action: Callable[[], None], every_s: float) -> threading.Event:
+def _repeat(action: Callable[[], object], every_s: float) -> threading.Event:
     """Calls `action` in a thread of its own until the event is set; a failure waits for the next turn."""
     stop = threading.Event()
 
@@ -78,9 +90,9 @@ def _repeat(action: Callable[[], None], every_s: float) -> threading.Event:
             try:
                 action()
             except ClefError as error:
-                _log.warning("still queued: %s", error)
+                _log.warning("tried again in %g s: %s", every_s, error)
 
-    threading.Thread(target=loop, name="clef-engine-retry", daemon=True).start()
+    threading.Thread(target=loop, name="clef-engine-repeat", daemon=True).start()
     return stop
 
 
@@ -94,7 +106,8 @@ def main() -> None:
     port = os.environ.get("CLEF_PORT", "8080")
     if not port.isdecimal():
         raise SystemExit(f"CLEF_PORT(={port!r}) must be a port number")
-    uvicorn.run(application(wiring.engine()), host=os.environ.get("CLEF_HOST", "127.0.0.1"), port=int(port))
+    made = application(wiring.engine(), expire=wiring.delete_expired)
+    uvicorn.run(made, host=os.environ.get("CLEF_HOST", "127.0.0.1"), port=int(port))
 
 
 if __name__ == "__main__":

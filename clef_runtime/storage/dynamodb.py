@@ -136,6 +136,11 @@ class DynamoDBStorage:
             )
         return [self._staged(write) for write in writes]
 
+    def write(self, write: Write) -> None:
+        """Makes one write now, on its version. Raises Conflict where the row has another."""
+        ((kind, arguments),) = self._staged(write).items()
+        self._call(self._client.put_item if kind == "Put" else self._client.delete_item, arguments)
+
     def _staged(self, write: Write) -> dict[str, Any]:
         place = self._place(write.relation)
         fields: dict[str, Any] = {"TableName": place.table}

@@ -109,6 +109,10 @@ class FirestoreStorage:
             )
         return [self._change(write) for write in writes]
 
+    def write(self, write: Write) -> None:
+        """Makes one write now, on its version. Raises Conflict where the row has another."""
+        self._documents.commit([self._change(write)])
+
     def _rows(self, relation: str, criteria: Criteria, most: int | None = None) -> Iterator[tuple[Record, int]]:
         """The rows that meet the criteria, with their versions; `most`, where the service can do with fewer."""
         wanted_key = criteria.get(KEY)

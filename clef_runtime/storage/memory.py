@@ -91,6 +91,11 @@ class MemoryStorage:
                 encode_row(write.value)  # refused here, not at the commit
         return [StagedWrites(self, tuple(writes))] if writes else []
 
+    def write(self, write: Write) -> None:
+        """Makes one write now, on its version. Raises Conflict where the row has another."""
+        self.stage([write])
+        self.commit([write])
+
     def commit(self, writes: Sequence[Write]) -> None:
         """Applies staged writes together.
 

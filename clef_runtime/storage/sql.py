@@ -112,6 +112,11 @@ class SqlStorage:
             for write in ordered
         ]
 
+    def write(self, write: Write) -> None:
+        """Makes one write now, on its version. Raises Conflict where the row has another."""
+        (staged,) = self.stage([write])
+        self._calls.together(staged.apply, self._table)
+
     def _statements(self, write: Write) -> Iterator[sa.Executable]:
         """What does the write. With a version, each statement gives a row only where the row was at it."""
         if write.value is None and write.version != 0:

@@ -36,9 +36,16 @@ _READS = frozenset(
         "firestore.RunQuery",
         "firestore.BeginTransaction",
         "firestore.Rollback",
+        "sql.Connect",
+        "sql.Read",
+        "sql.Begin",
+        "sql.Execute",
+        "sql.Rollback",
+        "redis.Connect",
+        *(f"{service}.{read}" for service in ("redis", "upstash") for read in ("Get", "Hget", "Hscan")),
     }
 )
-"""Calls that change nothing: that one was answered says nothing of what was to be written."""
+"""Calls that change nothing, or nothing yet: that one was answered says nothing of what was to be written."""
 
 
 def key_of(sync: str | None, matched: Iterable[str]) -> Key:

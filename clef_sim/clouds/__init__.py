@@ -11,6 +11,8 @@ from clef_runtime.deploy.names import Names
 from clef_runtime.errors import BadInput
 from clef_runtime.serverless.service import FunctionService
 from clef_sim.clients import SimClients
+from clef_sim.clouds.shared import SharedServices
+from clef_sim.emulated.backends import Backend, Backends, backend_of, not_emulated
 from clef_sim.faults import Faults
 from clef_sim.faults_queues import QueueFaults
 from clef_sim.history import History
@@ -25,7 +27,7 @@ from clef_sim.profiles import Profile
 
 
 class Site:
-    """What a world gives its cloud."""
+    """What a world gives its cloud. `backends`: the real services of the emulated world; None in the model's."""
 
     def __init__(
         self,
@@ -38,11 +40,21 @@ class Site:
         faults: Faults,
         network: Network,
         platform: FunctionPlatform,
+        backends: Backends | None = None,
     ) -> None:
         self.manifest, self.app, self.names = manifest, app, Names(manifest, app.name)
         self.kernel, self.choices, self.history, self.profile = kernel, choices, history, profile
         self.faults, self.network, self.platform = faults, network, platform
         self.clock = SimClock(kernel)
+        lacking = "" if backends is None else not_emulated(manifest)
+        if lacking:
+            raise BadInput(f"{manifest.file}: {lacking}")
+        self._backends = backends
+        self.shared = SharedServices(manifest, self.names, kernel, network, platform, self.clock.now)
+
+    def backend(self, service: str) -> Backend | None:
+        """What answers for `service`, as `emulated.backends.backend_of` says."""
+        return backend_of(self._backends, service, self.manifest)
 
     @property
     def http_timeout_s(self) -> float:
@@ -81,6 +93,13 @@ class Cloud(Protocol):
     @property
     def dead_letters(self) -> int:
         """Messages that were delivered too often."""
+
+    def close(self) -> None:
+        """The run is over: lets go of real services, having asked them whether they hold what they should.
+
+        Raises:
+            BackendFailed: one does not.
+        """
 
 
 def cloud_of(site: Site) -> Cloud:

@@ -56,7 +56,7 @@ def _ways(service: Service) -> list[Found]:
         rows.append(Found(service.name, ENVIRONMENT, variable, silent, f"unset {variable}", True, url))
     for way in service.ways:
         missing = way.missing()
-        first = not missing and not any(row.first for row in rows)
+        first = not missing and not way.by_name and not any(row.first for row in rows)
         what, get = (missing.what, missing.get) if missing else ("", "")
         rows.append(Found(service.name, way.name, way.kind, what, get, first, way.note))
     return rows

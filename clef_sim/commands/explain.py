@@ -53,7 +53,8 @@ def _blocks(explanations: list[Explanation]) -> Iterator[str]:
 
 
 def _completions(log: Path) -> list[Completion]:
-    """The completions of a log in JSON lines; invocations and edges stand beside them and are not needed.
+    """The completions of a log in JSON lines; invocations and edges stand beside them and are not needed. A live
+    run's history holds what was appended to the log, among other events.
 
     Raises:
         BadInput: cannot be read; a line that is no record; names file and line.
@@ -63,10 +64,12 @@ def _completions(log: Path) -> list[Completion]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"log(={str(log)!r}) cannot be read: {error}") from error
     found: list[Completion] = []
+    known: set[Any] = set()  # a history holds every try to append one
     for number, line in enumerate(lines, start=1):
         if line.strip():
             record = _record(line, f"{log}:{number}")
-            if "variant" in record:
+            if "variant" in record and record.get("id") not in known:
+                known.add(record.get("id"))
                 found.append(_completion(record, f"{log}:{number}"))
     return found
 
@@ -76,6 +79,10 @@ def _record(line: str, place: str) -> dict[str, Any]:
         record = msgspec.json.decode(line)
     except msgspec.DecodeError as error:
         raise BadInput(f"{place}: not JSON: {error}") from error
+    if isinstance(record, dict) and record.keys() >= {"kind", "who", "data"}:
+        on_record = record["kind"] == "appended" and record["outcome"] != "failed"
+        appended: dict[str, Any] = record["data"]["record"] if on_record else {}
+        return appended
     if not isinstance(record, dict) or not record.keys() & {"variant", "action", "invocationIds"}:
         raise BadInput(
             f"{place}: {line[:60]!r} is no record of an action log: a completion has `variant`, an invocation "

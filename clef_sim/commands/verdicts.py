@@ -98,6 +98,8 @@ def _print_failure(console: Console, failure: Failure) -> None:
         _say(console, f"  {each.checker}: {each.verdict}{found}{wanted}")
         if each.first:
             _say(console, f"    {each.first}")
+    if result.blame:
+        _say(console, f"  to blame: {result.blame}: {result.because}")
     _say(console, f"  replay: {result.replay}")
 
 

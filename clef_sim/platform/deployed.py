@@ -73,6 +73,11 @@ class Deployed:
         """How many are waiting."""
         return len(self.waiting)
 
+    def evict_expired(self) -> None:
+        """Ends instances whose time is up: done at the next request, unless somebody needs what they hold."""
+        for instance in [each for each in self._idle if each.alive and each.idle_until_s <= self._kernel.now]:
+            self._evict(instance)
+
     def submit(self, event: Any, on_done: OnDone) -> bool:
         """Starts one execution, or refuses it; returns whether it was started."""
         self.requests += 1

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -23,10 +23,40 @@ from clef_sim.kernel.timers import Timer
 from clef_sim.platform.functions import FunctionPlatform
 from clef_sim.platform.http_function import FunctionRequest, status_of
 from clef_sim.profiles import Profile
-from clef_sim.services.pubsub import Delivery, Subscription, backoff_s
+from clef_sim.services.pubsub import backoff_s
+from clef_sim.services.pubsub.subscription import Settings
 
 _ENDED_HERE_S = 86_400.0
 """A pushed message is outstanding until the push ends it; its deadline is the request's."""
+
+
+class Delivery(Protocol):
+    """One delivery of a message, as `services.pubsub` has it."""
+
+    ack_id: str
+    attempt: int
+
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def encoded(self) -> str: ...
+    @property
+    def ordering_key(self) -> str: ...
+    @property
+    def attributes(self) -> dict[str, str]: ...
+    @property
+    def published_at_s(self) -> float: ...
+
+
+class Subscription(Protocol):
+    """Where the messages come from; as `services.pubsub` has it."""
+
+    settings: Settings
+
+    def take(self, most: int, deadline_s: float | None = None) -> Sequence[Delivery]: ...
+    def acknowledge(self, ack_id: str) -> None: ...
+    def hold_back(self, ack_id: str, seconds: float) -> None: ...
+    def on_arrival(self, callback: Callable[[], None]) -> None: ...
 
 
 class PushTarget(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from clef_sim.profiles import Profile
+from clef_sim.profiles import Profile, shared
 from clef_sim.profiles.numbers import Distribution, LogNormal, Mixture, Number, Uniform
 
 _LATENCIES: dict[str, Distribution] = {
@@ -33,6 +33,13 @@ _LATENCIES: dict[str, Distribution] = {
     "dynamodb.CreateTable": LogNormal(3.9, 0.3, "assumed", "BG"),
     "dynamodb.DescribeTable": LogNormal(1.6, 0.35, "assumed: as GetItem", "BG"),
     "dynamodb.UpdateTimeToLive": LogNormal(2.02, 0.33, "assumed: as PutItem", "BG"),
+    # first byte, 2019: p90 20 ms; AWS's own guidance is 100-200 ms
+    "s3.GetObject": Mixture(LogNormal(2.6, 0.34, "s3bench", "M"), Uniform(100.0, 200.0, "s3bench (d)", "M"), 0.01),
+    # of some KB; larger ones take longer, which is not modelled
+    "s3.PutObject": LogNormal(3.3, 0.45, "assumed: 25-30 ms", "BG"),
+    "s3.DeleteObject": LogNormal(3.3, 0.45, "assumed: as PutObject", "BG"),
+    "s3.ListObjectsV2": LogNormal(3.3, 0.45, "assumed: as PutObject", "BG"),
+    "s3.CreateBucket": LogNormal(3.9, 0.3, "assumed", "BG"),
     "sqs.SendMessage": LogNormal(2.1, 0.45, "assumed: near DynamoDB's PutItem, replicated before the answer", "BG"),
     "sqs.SendMessageBatch": LogNormal(2.3, 0.45, "assumed: near DynamoDB's BatchWriteItem", "BG"),
     "sqs.ReceiveMessage": LogNormal(2.0, 0.45, "assumed; a long poll's wait comes on top", "BG"),
@@ -96,6 +103,8 @@ _LIMITS: dict[str, Number] = {
     "event_source.window_max_s": Number(300.0, "assumed", "BG"),
     "event_source.maximum_concurrency_min": Number(2.0, "CloudFormation ScalingConfig", "H"),
     "event_source.throttle_pause_s": Number(1.0, "assumed: pause after a throttled invocation", "BG"),
+    # least(memory of the instance / 9,531,392 bytes, 5,000), here of 4 GiB
+    "sql.max_connections": Number(450.0, "aurora-conn (d)", "M"),
     "sqs.visibility_timeout_s": Number(30.0, "sqs-q", "H"),
     "sqs.visibility_timeout_max_s": Number(43_200.0, "sqs-q", "H"),
     "sqs.message_max_bytes": Number(262_144.0, "sqs-q", "H"),
@@ -136,4 +145,4 @@ _PRICES: dict[str, Number] = {
     "sqs.request_fifo": Number(0.50e-6, "sqs-price", "H"),
 }
 
-AWS = Profile("aws", _LATENCIES, _LIMITS, _PRICES)
+AWS = Profile("aws", {**_LATENCIES, **shared.LATENCIES}, {**_LIMITS, **shared.LIMITS}, _PRICES)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from clef_sim.profiles import Profile
+from clef_sim.profiles import Profile, shared
 from clef_sim.profiles.numbers import Distribution, LogNormal, Mixture, Number, Uniform
 
 _LATENCIES: dict[str, Distribution] = {
@@ -22,6 +22,11 @@ _LATENCIES: dict[str, Distribution] = {
     # a transaction of one get and one write takes about their sum, 80 ms: its beginning and end are small beside it
     "firestore.BeginTransaction": LogNormal(1.6, 0.4, "fs851 (d)", "L"),
     "firestore.Rollback": LogNormal(1.6, 0.4, "fs851 (d)", "L"),
+    # of some KB; larger ones take longer, which is not modelled
+    "gcs.GetObject": LogNormal(3.4, 0.45, "assumed: 30 ms", "BG"),
+    "gcs.InsertObject": LogNormal(4.09, 0.45, "assumed: 60 ms", "BG"),
+    "gcs.DeleteObject": LogNormal(3.4, 0.45, "assumed: as GetObject", "BG"),
+    "gcs.ListObjects": LogNormal(3.4, 0.45, "assumed: as GetObject", "BG"),
     # p50 6, p95 13 ms
     "pubsub.Publish": LogNormal(1.79, 0.47, "streambench", "M"),
     # for whoever pulls; the way from the publisher is in push.pull
@@ -66,6 +71,7 @@ _LIMITS: dict[str, Number] = {
     "firestore.transaction_idle_s": Number(60.0, "fs-tx", "H"),
     "firestore.transaction_longest_s": Number(270.0, "fs-tx", "H"),
     "firestore.document_max_bytes": Number(2.0**20, "fs-qiita", "M"),
+    "sql.max_connections": Number(400.0, "assumed: Cloud SQL's default from 7.5 to 15 GB of memory", "BG"),
     "pubsub.ack_deadline_s": Number(10.0, "ps-sub", "H"),
     "pubsub.ack_deadline_max_s": Number(600.0, "ps-sub", "H"),
     "pubsub.message_max_bytes": Number(1e7, "luci", "M"),
@@ -95,4 +101,4 @@ _PRICES: dict[str, Number] = {
     "pubsub.tib": Number(40.0, "ps-price", "H"),  # at least 1,000 bytes a request, publish and delivery both
 }
 
-GCP = Profile("gcp", _LATENCIES, _LIMITS, _PRICES)
+GCP = Profile("gcp", {**_LATENCIES, **shared.LATENCIES}, {**_LIMITS, **shared.LIMITS}, _PRICES)

@@ -33,7 +33,7 @@ def _case(suite: Element, result: RunResult) -> None:
         suite,
         "testcase",
         classname=_printable(result.name),
-        name=_printable(f"{result.manifest} seed {result.seed}"),
+        name=_printable(f"{result.manifest} seed {result.seed}" + _world(result)),
         time=f"{result.wall_s:.3f}",
     )
     if result.standing == "as expected":
@@ -46,7 +46,12 @@ def _case(suite: Element, result: RunResult) -> None:
         message=_printable(f"{result.standing}: verdict {result.verdict}, expected {expected}"),
         type=result.verdict,
     )
-    problem.text = _printable("\n".join([*lines, f"replay: {result.replay}"]))
+    blame = [f"to blame: {result.blame}: {result.because}"] if result.blame else []
+    problem.text = _printable("\n".join([*lines, *blame, f"replay: {result.replay}"]))
+
+
+def _world(result: RunResult) -> str:
+    return "" if result.world == "model" else f" in world {result.world_words}"
 
 
 def _printable(text: str) -> str:

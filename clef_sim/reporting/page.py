@@ -75,12 +75,18 @@ def page_of(results: Sequence[RunResult]) -> Page:
 
 
 def headline(results: Sequence[RunResult]) -> str:
-    """`118 of 120 runs as expected, 1 not as expected, 1 undecided`."""
+    """`118 of 120 runs as expected, 1 not as expected, 1 undecided`; and the world, where it is not the model's."""
     counts = dict.fromkeys(("as expected", "not as expected", "undecided"), 0)
     for result in results:
         counts[result.standing] += 1
     rest = "".join(f", {count} {name}" for name, count in counts.items() if count and name != "as expected")
-    return f"{counts['as expected']} of {len(results)} runs as expected{rest}"
+    worlds = "".join(f"; world: {world}" for world in _worlds(results))
+    return f"{counts['as expected']} of {len(results)} runs as expected{rest}{worlds}"
+
+
+def _worlds(results: Sequence[RunResult]) -> list[str]:
+    """Those of real services, with the ways by which these were got."""
+    return list(dict.fromkeys(each.world_words for each in results if each.world != "model"))
 
 
 def _about(results: Sequence[RunResult], rows: Sequence[Row]) -> str:
@@ -122,6 +128,7 @@ def _settings(results: Sequence[RunResult]) -> list[tuple[str, str]]:
     return [
         ("seeds", f"{seeds[0]} to {seeds[-1]}" if unbroken else ", ".join(map(str, seeds))),
         ("manifests", ", ".join(sorted({each.manifest for each in results}))),
+        *(("world", world) for world in _worlds(results)),
         ("python", python_version()),
         *((name, _version(name)) for name in PACKAGES),
     ]

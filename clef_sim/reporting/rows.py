@@ -17,8 +17,8 @@ _WORST_FIRST: tuple[Standing, ...] = ("not as expected", "undecided", "as expect
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Counts are sums over the runs; a latency (ms) is the median of the runs' percentiles.
 
-    `found` names the checkers that found offences. `twice` and `lost` are duplicate and lost firings, `cold` cold
-    starts. `step` and `chain` have a count of 0 where no run measured any.
+    `found` names the checkers that found offences, `blame` who is to blame. `twice` and `lost` are duplicate and lost
+    firings, `cold` cold starts. `step` and `chain` have a count of 0 where no run measured any.
     """
 
     name: str
@@ -30,6 +30,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     runs: int
     verdict: str
     found: tuple[str, ...]
+    blame: str
     standing: Standing
     firings: int
     twice: int
@@ -49,8 +50,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict_words(self) -> str:
-        """`invalid: no_lost_firing`."""
-        return self.verdict + (f": {', '.join(self.found)}" if self.found else "")
+        """`invalid: no_lost_firing (runtime)`."""
+        found = f": {', '.join(self.found)}" if self.found else ""
+        return self.verdict + found + (f" ({self.blame})" if self.blame else "")
 
 
 def groups_of(results: Sequence[RunResult]) -> list[list[RunResult]]:
@@ -78,6 +80,7 @@ def _row(group: Sequence[RunResult]) -> Row:
         runs=len(group),
         verdict=_verdicts([each.verdict for each in group]),
         found=tuple(dict.fromkeys(v.checker for each in group for v in each.checkers if v.verdict == "invalid")),
+        blame=", ".join(dict.fromkeys(each.blame for each in group if each.blame)),
         standing=next(each for each in _WORST_FIRST if any(result.standing == each for result in group)),
         firings=sum(each.metrics.firings for each in group),
         twice=sum(each.metrics.duplicate_firings or 0 for each in group),

@@ -32,12 +32,14 @@ class Refusal(ModelError):
 
     Args:
         code: the wire's error code. `shape`: the SDK's exception class, where it is called otherwise.
+        status: of the HTTP answer.
         extra: top-level fields of the error answer (`Item`, `CancellationReasons`).
     """
 
-    def __init__(self, code: str, message: str, *, shape: str = "", **extra: Any) -> None:
+    def __init__(self, code: str, message: str, *, shape: str = "", status: int = 400, **extra: Any) -> None:
         super().__init__(message)
         self.code, self.message, self.shape, self.extra = code, message, shape or code, extra
+        self.status = status
 
 
 class Malformed(ModelError):
@@ -66,11 +68,11 @@ class Exceptions:
         return error_class(shape)
 
 
-def client_error(refusal: Refusal, operation: str, status: int = 400) -> Exception:
+def client_error(refusal: Refusal, operation: str) -> Exception:
     """The `ClientError` in which the SDK reports `refusal`."""
     answer: Answer = {
         "Error": {"Code": refusal.code, "Message": refusal.message},
-        "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0},
+        "ResponseMetadata": {"HTTPStatusCode": refusal.status, "RetryAttempts": 0},
         "message": refusal.message,
         **refusal.extra,
     }

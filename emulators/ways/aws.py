@@ -8,7 +8,7 @@ from pathlib import Path
 from emulators import installs
 from emulators.processes import Launch, Place
 from emulators.questions import call
-from emulators.ways.base import Missing, Way, environment, java, modules
+from emulators.ways.base import Missing, Way, environment, installed_version, java, modules, recipe_version
 
 _ALL = ("dynamodb", "sqs", "s3")
 
@@ -30,6 +30,8 @@ MINISTACK = Way(
     serves=_ALL,
     missing=lambda: environment("ministack"),
     launch=_ministack,
+    python=True,
+    version=recipe_version("ministack"),
     empty=lambda url: _post(f"{url}/_ministack/reset"),
 )
 
@@ -57,6 +59,8 @@ LOCALSTACK = Way(
     serves=("sqs", "s3"),
     missing=lambda: environment("localstack"),
     launch=_localstack,
+    python=True,
+    version=recipe_version("localstack"),
     timeout_s=40.0,
     note="its DynamoDB is DynamoDB Local, which runs beside it: way dynamodb-local",
 )
@@ -77,6 +81,8 @@ MOTO = Way(
     serves=_ALL,
     missing=lambda: _moto_modules() and environment("moto"),
     launch=_moto,
+    python=True,
+    version=installed_version("moto", "moto"),
     empty=lambda url: _post(f"{url}/moto-api/reset"),
     note="its conditional writes are not atomic across threads: nothing about exclusion is shown by it",
 )
@@ -110,6 +116,7 @@ DYNAMODB_LOCAL = Way(
     serves=("dynamodb",),
     missing=lambda: environment("dynamodb-local") or java(),
     launch=_dynamodb_local,
+    version=recipe_version("dynamodb-local"),
 )
 
 

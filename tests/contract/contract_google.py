@@ -1,7 +1,7 @@
-"""Firestore and Pub/Sub for the contract suite: their emulators, where the environment says that they are.
+"""Firestore and Pub/Sub for the contract suite: the simulator's models, and the emulators that the environment names.
 
-Without FIRESTORE_EMULATOR_HOST or PUBSUB_EMULATOR_HOST their tests are skipped, and with CLEF_REQUIRE_BACKENDS=1
-they fail. Every run has a project of its own, every test names of its own in it.
+Without FIRESTORE_EMULATOR_HOST or PUBSUB_EMULATOR_HOST the tests of the emulators are skipped, and with
+CLEF_REQUIRE_BACKENDS=1 they fail. Every run has a project of its own, every test names of its own in it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import itertools
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -22,6 +22,9 @@ from clef_runtime.action_log.firestore import FirestoreActionLog
 from clef_runtime.deploy.google_clients import pubsub_publisher, pubsub_subscriber
 from clef_runtime.guard.firestore import FirestoreFiringGuard
 from clef_runtime.storage.firestore import FirestoreStorage
+from clef_sim.services.firestore import Firestore as FirestoreModel
+from clef_sim.services.firestore import sdk_client
+from clef_sim.services.pubsub import PubSub as PubSubModel
 
 _numbers = itertools.count(1)
 
@@ -39,9 +42,15 @@ def emulator(variable: str) -> str:
     return host
 
 
-def firestore() -> Client:
+@contextmanager
+def firestore_emulator() -> Iterator[Client]:
     emulator("FIRESTORE_EMULATOR_HOST")
-    return Client(project=PROJECT)
+    yield Client(project=PROJECT)
+
+
+@contextmanager
+def firestore_model() -> Iterator[Client]:
+    yield sdk_client(FirestoreModel(TestClock().now))
 
 
 def firestore_backend(client: Client) -> Backend:
@@ -126,29 +135,40 @@ class _Faulty:
 
 
 class PubSub:
-    """The emulator's clients, and topics each with a subscription of its name."""
+    """Clients, and topics each with a subscription of its name."""
 
-    def __init__(self) -> None:
-        emulator("PUBSUB_EMULATOR_HOST")
-        self.publisher, self.subscriber = pubsub_publisher(), pubsub_subscriber()
+    def __init__(self, publisher: Any, subscriber: Any) -> None:
+        self.publisher, self.subscriber = publisher, subscriber
 
     def topic(self, *, fifo: bool = False, **settings: Any) -> tuple[str, str]:
         """The full names of a new topic and of its subscription."""
         name = f"topic-{next(_numbers)}"
-        topic = self.publisher.topic_path(PROJECT, name)
-        subscription = self.subscriber.subscription_path(PROJECT, name)
+        topic, subscription = f"projects/{PROJECT}/topics/{name}", f"projects/{PROJECT}/subscriptions/{name}"
         self.publisher.create_topic(request={"name": topic})
         self.subscriber.create_subscription(
             request={"name": subscription, "topic": topic, "enable_message_ordering": fifo, **settings}
         )
         return topic, subscription
 
-    def close(self) -> None:
-        self.publisher.transport.close()
-        self.subscriber.transport.close()
+
+@contextmanager
+def pubsub_emulator() -> Iterator[PubSub]:
+    emulator("PUBSUB_EMULATOR_HOST")
+    publisher, subscriber = pubsub_publisher(), pubsub_subscriber()
+    yield PubSub(publisher, subscriber)
+    publisher.transport.close()
+    subscriber.transport.close()
 
 
-def pubsub() -> Iterator[PubSub]:
-    made = PubSub()
-    yield made
-    made.close()
+@contextmanager
+def pubsub_model() -> Iterator[PubSub]:
+    model = PubSubModel(TestClock().now)
+    yield PubSub(model, model)
+
+
+GOOGLE: dict[str, Callable[[], AbstractContextManager[Any]]] = {
+    "firestore": firestore_emulator,
+    "firestore-model": firestore_model,
+    "pubsub": pubsub_emulator,
+    "pubsub-model": pubsub_model,
+}

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,9 +18,10 @@ import psycopg
 import pytest
 import redis
 import sqlalchemy as sa
-from contract_backends import Backend, TestClock
+from contract_backends import ATOMIC, Backend, TestClock
 from upstash_shim import TOKEN, Shim, serving
 
+import emulators
 from clef_runtime import sql
 from clef_runtime.action_log.sql import SqlActionLog
 from clef_runtime.guard.redis import RedisFiringGuard
@@ -101,8 +102,23 @@ def fakeredis_service() -> Iterator[RedisService]:
 
 
 @contextmanager
+def fakeredis_server() -> Iterator[RedisService]:
+    """Fakeredis in a process of its own."""
+    if not REQUIRED:
+        pytest.skip("starts a server: CLEF_REQUIRE_BACKENDS=1")
+    with emulators.running("redis", ways=("fakeredis",)) as running, _redis(running.endpoint) as made:
+        yield made
+
+
+@contextmanager
 def redis_service() -> Iterator[RedisService]:
-    client = redis_client(_address("REDIS_URL", "Redis"))
+    with _redis(_address("REDIS_URL", "Redis")) as made:
+        yield made
+
+
+@contextmanager
+def _redis(url: str) -> Iterator[RedisService]:
+    client = redis_client(url)
     prefix = f"clef-test-{uuid.uuid4().hex[:8]}:"
     try:
         yield RedisService(client, redis_commands, prefix)
@@ -123,31 +139,25 @@ def upstash_service() -> Iterator[RedisService]:
     behind.close()
 
 
-SERVICES: dict[str, Callable[[], Any]] = {
+STORES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
     "sqlite": sqlite_service,
     "postgres": postgres_service,
     "fakeredis": fakeredis_service,
+    "fakeredis-server": fakeredis_server,
     "redis": redis_service,
     "upstash": upstash_service,
 }
 
-
-AVAILABLE = frozenset(SERVICES) - {
-    name for name, variable in (("postgres", "POSTGRES_URL"), ("redis", "REDIS_URL")) if not os.environ.get(variable)
+AVAILABLE = frozenset(STORES) - {
+    name
+    for name, here in (
+        ("postgres", "POSTGRES_URL" in os.environ),
+        ("redis", "REDIS_URL" in os.environ),
+        ("fakeredis-server", REQUIRED),
+    )
+    if not here
 }
 """Those that are here without asking."""
-
-
-class Stores:
-    """The services above, each started at its first use."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack, self._made = stack, dict[str, Any]()
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._made:
-            self._made[name] = self._stack.enter_context(SERVICES[name]())
-        return self._made[name]
 
 
 def _address(variable: str, what: str) -> str:
@@ -173,6 +183,7 @@ def sql_backend(service: Database) -> Backend:
         log=SqlActionLog(engine, prefix, clock),
         guard=SqlFiringGuard(engine, prefix, clock),
         table=f"{prefix}state",
+        capabilities=frozenset({ATOMIC}),
     )
 
 
@@ -185,6 +196,7 @@ def redis_backend(service: RedisService) -> Backend:
         RedisStorage(commands, prefix=prefix, concept="User#rows", clock=clock),
         guard=RedisFiringGuard(commands, prefix, clock, CountingIds()),
         table=prefix,
+        capabilities=frozenset({ATOMIC}),
     )
 
 

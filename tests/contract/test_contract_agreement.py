@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract_backends import model_services, prefixed_tables_backend, single_table_backend
-from contract_stores import AVAILABLE, Stores, redis_backend, sql_backend
+from contract_backends import Started, model_services, prefixed_tables_backend, single_table_backend
+from contract_stores import AVAILABLE, redis_backend, sql_backend
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,8 +47,8 @@ writes = st.lists(st.tuples(keys, st.one_of(st.none(), rows)), min_size=4, max_s
 @settings(max_examples=200, deadline=None, derandomize=True, database=None)
 @given(writes, questions, st.one_of(st.none(), criteria))
 def test_storages_agree_on_every_question(
-    stores: Stores, writes: list[tuple[str, Any]], question: dict[str, Any], removed: dict[str, Any] | None
-) -> None:
+    stores: Started, writes: list[tuple[str, Any]], question: dict[str, Any], removed: dict[str, Any] | None
+) -> None:  # S1 S3 S4
     storages: list[Any] = [
         MemoryStorage(),
         Staging(MemoryStorage()),

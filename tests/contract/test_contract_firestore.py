@@ -74,7 +74,7 @@ def called(firestore_client: Client) -> Backend:
     ],
     ids=repr,
 )
-def test_google_error_means_what_the_service_said(error: Exception, meaning: type[ClefError]) -> None:  # E1
+def test_google_error_means_what_the_service_said(error: Exception, meaning: type[ClefError]) -> None:  # E1 E6
     found = translate(error, {"path": "state/k"})
     assert type(found) is meaning
     assert "'state/k'" in str(found)

@@ -190,7 +190,7 @@ def test_pubsub_publisher_sends_a_completion_as_it_is(pubsub: PubSub, fifo: bool
     assert topics.received("evaluator", 1) == [completion("c1", trace="t")]
 
 
-def test_pubsub_consumer_takes_off_what_is_done_and_lets_the_rest_come_again(pubsub: PubSub) -> None:
+def test_pubsub_consumer_takes_off_what_is_done_and_lets_the_rest_come_again(pubsub: PubSub) -> None:  # T9
     topics = Topics(pubsub)
     topics.dispatcher().send([invocation(id_) for id_ in ("good", "bad")])
     consumer, seen = topics.consumer(USER), list[str]()
@@ -206,7 +206,7 @@ def test_pubsub_consumer_takes_off_what_is_done_and_lets_the_rest_come_again(pub
     assert consumer.deliver(work, wait_s=0.3) == 0
 
 
-def test_pubsub_consumer_leaves_what_its_work_raises_about(pubsub: PubSub) -> None:
+def test_pubsub_consumer_leaves_what_its_work_raises_about(pubsub: PubSub) -> None:  # T9
     topics = Topics(pubsub)
     topics.publisher().publish(completion("c1"))
 
@@ -219,7 +219,7 @@ def test_pubsub_consumer_leaves_what_its_work_raises_about(pubsub: PubSub) -> No
         to_repeat([], [None])
 
 
-def test_failed_message_brings_back_what_follows_it_in_its_group() -> None:
+def test_failed_message_brings_back_what_follows_it_in_its_group() -> None:  # T9
     bad = Throttled("x")
     assert to_repeat([None, bad, None, None, None], ["g", "g", "g", "h", None]) == [False, True, True, False, False]
     assert to_repeat([bad, None], [None, None]) == [True, False]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import upstash_redis
-from contract_backends import Backend, TestClock
+from contract_backends import Backend, Started, TestClock
 from contract_messages import firing
-from contract_stores import CountingIds, FaultyRedis, RedisService, Stores, redis_backend
+from contract_stores import CountingIds, FaultyRedis, RedisService, redis_backend
 from redis import exceptions
 from upstash_shim import TOKEN, Shim
 
@@ -22,7 +22,7 @@ from clef_runtime.storage.redis import RedisStorage
 
 
 @pytest.fixture(params=["fakeredis", "redis"])
-def failing(request: pytest.FixtureRequest, stores: Stores) -> tuple[Backend, FaultyRedis]:
+def failing(request: pytest.FixtureRequest, stores: Started) -> tuple[Backend, FaultyRedis]:
     """Redis by redis-py, with a client that fails when told to."""
     service: RedisService = stores[request.param]
     client = FaultyRedis(service.client)
@@ -99,13 +99,13 @@ def test_redis_that_is_not_there_is_indeterminate() -> None:  # E1
 
 
 @pytest.fixture(params=["fakeredis", "redis", "upstash"])
-def any_redis(request: pytest.FixtureRequest, stores: Stores) -> Backend:
+def any_redis(request: pytest.FixtureRequest, stores: Started) -> Backend:
     """Redis, whatever carries its commands."""
     return redis_backend(stores[request.param])
 
 
 @pytest.fixture(params=["fakeredis", "redis"])
-def bare(request: pytest.FixtureRequest, stores: Stores) -> tuple[RedisStorage, Any]:
+def bare(request: pytest.FixtureRequest, stores: Started) -> tuple[RedisStorage, Any]:
     service = stores[request.param]
     return redis_backend(service).storage, service.client
 
@@ -143,7 +143,7 @@ def test_redis_find_reads_every_page(any_redis: Backend) -> None:  # S3.5
     assert [row["n"] for row in any_redis.storage.find("rows")] == list(range(350))
 
 
-def test_redis_staging_is_refused(failing: Any) -> None:
+def test_redis_staging_is_refused(failing: Any) -> None:  # S5.6
     storage = failing[0].storage
     assert storage.transactional is False
     with pytest.raises(BadInput, match="recorded"):
@@ -212,7 +212,7 @@ def test_redis_client_does_not_retry_and_does_not_wait_for_ever() -> None:  # E5
 
 
 @pytest.fixture
-def repeating(stores: Stores) -> Iterator[tuple[Shim, upstash_redis.Redis]]:
+def repeating(stores: Started) -> Iterator[tuple[Shim, upstash_redis.Redis]]:
     """A client as the SDK makes it: it repeats what fails (here without its pause of 3 s)."""
     service: RedisService = stores["upstash"]
     assert service.shim is not None
@@ -220,7 +220,7 @@ def repeating(stores: Stores) -> Iterator[tuple[Shim, upstash_redis.Redis]]:
         yield service.shim, client
 
 
-def test_upstash_client_refuses_a_set_that_it_has_won_itself(repeating: Any) -> None:
+def test_upstash_client_refuses_a_set_that_it_has_won_itself(repeating: Any) -> None:  # G10
     """The trap: why the guard reads its token back."""
     shim, client = repeating
     shim.lose_answers = 1
@@ -240,7 +240,7 @@ def test_upstash_acquire_whose_answer_was_lost_is_won(repeating: Any) -> None:  
     client.delete(*client.keys("clef-test:lost:*"))
 
 
-def test_upstash_lost_answers_are_repeated_on_the_clock(stores: Stores) -> None:  # E3
+def test_upstash_lost_answers_are_repeated_on_the_clock(stores: Started) -> None:  # E3
     service: RedisService = stores["upstash"]
     assert service.shim is not None
     backend = redis_backend(service)
@@ -265,7 +265,7 @@ def test_upstash_lost_answers_are_repeated_on_the_clock(stores: Stores) -> None:
         ("Internal server error", Indeterminate),
     ],
 )
-def test_upstash_errors_mean(stores: Stores, answer: str, expected: type[ClefError]) -> None:  # E1
+def test_upstash_errors_mean(stores: Started, answer: str, expected: type[ClefError]) -> None:  # E1
     service: RedisService = stores["upstash"]
     assert service.shim is not None
     backend = redis_backend(service)
@@ -276,7 +276,7 @@ def test_upstash_errors_mean(stores: Stores, answer: str, expected: type[ClefErr
     assert service.shim.refuse == []
 
 
-def test_upstash_wrong_token_is_refused(stores: Stores) -> None:  # E1
+def test_upstash_wrong_token_is_refused(stores: Started) -> None:  # E1
     service: RedisService = stores["upstash"]
     with upstash.client(service.client._url, "other") as wrong:
         commands = upstash.upstash_commands(wrong, TestClock())
@@ -285,7 +285,7 @@ def test_upstash_wrong_token_is_refused(stores: Stores) -> None:  # E1
 
 
 @pytest.mark.parametrize("url", ["not a url", "ftp://127.0.0.1", ""])
-def test_upstash_url_that_is_none_is_refused(url: str) -> None:
+def test_upstash_url_that_is_none_is_refused(url: str) -> None:  # E7
     with upstash.client(url, TOKEN) as wrong, pytest.raises(BadInput, match="https"):
         upstash.upstash_commands(wrong, TestClock())("GET", "k")
 

@@ -162,7 +162,7 @@ def test_sql_failed_transaction_leaves_nothing(racing_log: Backend, faults: SqlF
     assert racing_log.log.get("f1", "c1") is None
 
 
-def test_sql_append_of_writes_of_another_engine_is_refused(racing_log: Backend) -> None:
+def test_sql_append_of_writes_of_another_engine_is_refused(racing_log: Backend) -> None:  # S5.5
     other = sql.engine("sqlite://")
     storage = SqlStorage(other, prefix="", concept="User", clock=racing_log.clock)
     with pytest.raises(BadInput, match="own engine"):
@@ -226,7 +226,7 @@ def test_sql_missing_table_is_named(racing_log: Backend) -> None:  # E1
             use()
 
 
-def test_sql_schema_made_again_keeps_the_rows(racing_log: Backend) -> None:
+def test_sql_schema_made_again_keeps_the_rows(racing_log: Backend) -> None:  # S6.6
     racing_log.storage.put("rows", "k", {"a": 1})
     sql.create_schema(_engine(racing_log), racing_log.table.removesuffix("state"))
     assert racing_log.storage.get("rows", "k") == {"a": 1}
@@ -346,12 +346,12 @@ def test_sql_scan_reads_every_page(racing_log: Backend, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "mysql://localhost/x", "oracle+nothing://x"])
-def test_sql_engine_of_another_database_is_refused(url: str) -> None:
+def test_sql_engine_of_another_database_is_refused(url: str) -> None:  # E7
     with pytest.raises(BadInput, match="postgresql"):
         sql.engine(url)
 
 
-def test_sql_engine_takes_the_short_name_of_postgres() -> None:
+def test_sql_engine_takes_the_short_name_of_postgres() -> None:  # E7
     engine = sql.engine("postgres://me:secret@db.invalid:5433/shop?sslmode=require")
     assert engine.dialect.name == "postgresql"
     assert engine.driver == "psycopg"

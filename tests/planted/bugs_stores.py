@@ -32,8 +32,8 @@ BUGS = (
     Bug(
         name="take-over-unfenced",
         file=GUARD,
-        old='"#state = :claimed AND #owner = :was AND fencing = :old"',
-        new='"#state = :claimed AND (#owner = :was OR fencing >= :old OR fencing < :old)"',
+        old='"#state = :claimed AND #owner = :was AND fencing = :old AND #until = :ended"',
+        new='"#state = :claimed AND (#owner = :was OR fencing >= :old OR fencing < :old OR #until = :ended)"',
         runs=("suite/orders-take-over.yaml",),
         checker="no_duplicate_firing",
         words=("fencing number", "guard/, claim"),

@@ -104,8 +104,18 @@ def test_missing_parameter_is_refused_as_the_sdk_does(db: DynamoDB) -> None:
         db.get_item(TableName="single")
     with pytest.raises(ParamValidationError):
         db.put_item(TableName="single", Item={"pk": {"S": "a"}, "x": {"S": 5}})
-    with pytest.raises(ParamValidationError):
-        db.put_item(TableName="single", Item={"pk": {"S": "a"}, "x": {"S": "a", "N": "1"}})
+    with pytest.raises(ParamValidationError, match="valid min length: 1"):
+        db.transact_write_items(TransactItems=[])
+    with pytest.raises(ParamValidationError, match="valid min length: 1"):
+        db.batch_write_item(RequestItems={"single": []})
+    with pytest.raises(ParamValidationError, match="valid min value: 1"):
+        db.scan(TableName="single", Limit=0)
+
+
+@pytest.mark.parametrize("value", [{}, {"S": "a", "N": "1"}], ids=str)
+def test_value_without_exactly_one_type_is_refused_by_the_service(db: DynamoDB, value: dict[str, str]) -> None:
+    with pytest.raises(ClientError, match="must contain exactly one of the supported datatypes"):
+        db.put_item(TableName="single", Item={"pk": {"S": "a"}, "x": value})
 
 
 def test_item_is_refused_just_above_400_kb(db: DynamoDB) -> None:

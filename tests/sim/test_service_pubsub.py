@@ -195,7 +195,7 @@ def test_pubsub_unknown_names_are_not_found_and_known_ones_exist() -> None:
         box.pull(subscription="none") or None
     with pytest.raises(exceptions.NotFound):
         box.pubsub.create_subscription(
-            request={"name": "projects/p/subscriptions/x", "topic": "projects/p/topics/no"}
+            request={"name": "projects/p/subscriptions/xyz", "topic": "projects/p/topics/not"}
         )
     with pytest.raises(exceptions.AlreadyExists):
         box.pubsub.create_topic(name=TOPIC)
@@ -208,7 +208,7 @@ def test_pubsub_unknown_names_are_not_found_and_known_ones_exist() -> None:
     [
         lambda pubsub: pubsub.seek(request={}),
         lambda pubsub: pubsub.create_subscription(
-            request={"name": "projects/p/subscriptions/x", "topic": TOPIC, "filter": "attributes.a = 'b'"}
+            request={"name": "projects/p/subscriptions/xyz", "topic": TOPIC, "filter": "attributes.a = 'b'"}
         ),
         lambda pubsub: pubsub.publish(request={"topic": TOPIC, "messages": [{"data": b"x", "message_id": "1"}]}),
     ],

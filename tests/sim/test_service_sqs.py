@@ -120,7 +120,7 @@ def test_delete_with_a_stale_handle_does_what_was_chosen(clock: Clock, behaviour
     clock.now_s += 30
     box.receive()
     if behaviour == "refused":
-        refused("InvalidParameterValue", box.delete, stale)
+        refused("ReceiptHandleIsInvalid", box.delete, stale)
     else:
         box.delete(stale)
     assert sum(box.counts()) == left

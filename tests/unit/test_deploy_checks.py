@@ -33,6 +33,9 @@ ERRORS: list[tuple[str, dict[str, Any], list[str]]] = [
     (C, {"cloud": None}, ["cloud: is missing; must be one of aws, gcp"]),
     (C, {"storage": {}}, ["storage.default: is missing; must be one of dynamodb"]),
     (C, {"runtimes.evaluator": {"kind": "lambda"}}, ["runtimes.evaluator.role: is missing; must be one of concepts, engine, evaluator"]),
+    (C, {"storage.index": "redis", "storage.default": "blob"}, ["storage.index: index(='redis') must be one of dynamodb, firestore, sql"]),
+    (C, {"storage.index": "sql"}, ["storage.index: `index` has no meaning without kind: blob, whose rows it holds"]),
+    (C, {"delivery": "transactional", "storage.overrides.Media": "blob", "storage.index": "sql"}, ["delivery: delivery(='transactional') commits in one backend, but action_log.kind is dynamodb and there is Media: blob; take recorded, or one backend"]),
     # runtimes
     (C, {"runtimes.evaluator.kind": "cloud-function"}, ["runtimes.evaluator.kind: kind(='cloud-function') does not exist on cloud aws; allowed: lambda, ecs-fargate"]),
     (C, {"runtimes.evaluator.memory_mb": 20000}, ["runtimes.evaluator.memory_mb: memory_mb(=20000) must be <= 10240 on lambda"]),

@@ -85,6 +85,26 @@ def test_second_backend_makes_delivery_recorded() -> None:
     assert load_manifest("aws-event-driven", {"storage.overrides.Token": "upstash"}).delivery == "recorded"
 
 
+@pytest.mark.parametrize(
+    ("changes", "delivery"),
+    [
+        ({"storage.overrides.Media": "blob"}, "transactional"),
+        ({"storage.default": "blob"}, "transactional"),
+        ({"storage.overrides.Media": "blob", "storage.index": "sql"}, "recorded"),
+    ],
+    ids=str,
+)
+def test_blob_storage_delivers_by_where_its_index_is(changes: dict[str, str], delivery: str) -> None:
+    assert load_manifest("aws-event-driven", changes).delivery == delivery
+
+
+@pytest.mark.parametrize(("template", "index"), [("aws-per-request", "dynamodb"), ("gcp-event-driven", "firestore")])
+def test_blob_storage_has_its_index_in_its_cloud(template: str, index: str) -> None:
+    storage = load_manifest(template, {"storage.overrides.Media": "blob"}).storage
+    assert storage.index == index
+    assert storage.row_kinds == (index,)
+
+
 def test_visibility_timeout_defaults_to_six_times_the_longest_function(tmp_path: Path) -> None:
     changes = {"transport.visibility_timeout_s": None, "runtimes.evaluator.timeout_s": 50, "transport.window_s": 2}
     assert load_manifest("aws-event-driven", changes).transport.visibility_timeout_s == 302

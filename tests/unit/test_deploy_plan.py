@@ -86,6 +86,29 @@ def test_overridden_storage_stands_apart() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("template", "rows", "bucket"),
+    [("aws-event-driven", "dynamodb", "s3"), ("gcp-event-driven", "firestore", "gcs")],
+)
+def test_blob_storage_has_rows_in_the_clouds_index_and_a_bucket(template: str, rows: str, bucket: str) -> None:
+    found = planned(template, {"storage.overrides.User": "blob"})
+    assert [(table.name, table.service, table.holds) for table in found.tables if table.service in (rows, bucket)][
+        :2
+    ] == [
+        ("shop-state", rows, "state of User, Phone.Profile"),
+        ("shop-objects", bucket, "large values of User"),
+    ]
+
+
+def test_blob_storage_has_rows_in_the_index_that_is_named() -> None:
+    found = planned("aws-event-driven", {"storage.overrides.User": "blob", "storage.index": "sql"})
+    assert [(table.service, table.holds) for table in found.tables][:3] == [
+        ("sql", "state of User"),
+        ("dynamodb", "state of Phone.Profile"),
+        ("s3", "large values of User"),
+    ]
+
+
 def test_plan_without_an_app_has_a_stand_in() -> None:
     found = plan(load_manifest("aws-event-driven"))
     assert [unit.name for unit in found.units] == ["app-<concept>", "app-evaluator"]

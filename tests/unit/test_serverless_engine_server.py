@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
+from typing import Any
 
 import pytest
 
@@ -37,7 +39,7 @@ REGISTERED = Completion(
 )
 
 
-def client(log: MemoryActionLog | None = None) -> TestClient:
+def client(log: MemoryActionLog | None = None, **options: Any) -> TestClient:
     clock, ids, storage = SystemClock(), SystemIds(), MemoryStorage()
     firer = Firer(
         dispatcher=MemoryDispatcher(lambda each: [complete(each, ok(), each.timestamp)]),
@@ -48,7 +50,7 @@ def client(log: MemoryActionLog | None = None) -> TestClient:
         protocol="lease",
         log=log,
     )
-    return TestClient(application(PersistentEngine(SyncIndex(SYNCS), firer, clock, log=log)))
+    return TestClient(application(PersistentEngine(SyncIndex(SYNCS), firer, clock, log=log), **options))
 
 
 def test_engine_server_answers_a_completion_with_the_flow_it_leads_to() -> None:
@@ -87,3 +89,15 @@ def test_engine_server_refuses_what_is_no_completion(body: str, status: int, wor
 def test_engine_server_of_an_unknown_path_answers_404() -> None:
     with client() as http:
         assert http.get("/nowhere").status_code == 404
+
+
+def test_engine_server_removes_what_has_had_its_time_again_and_again() -> None:
+    twice, turns = threading.Event(), []
+
+    def expire() -> None:
+        turns.append(1)
+        if len(turns) > 1:
+            twice.set()
+
+    with client(expire=expire, expire_s=0.001):
+        assert twice.wait(10)

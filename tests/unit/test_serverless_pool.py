@@ -8,18 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import create_engine
 
 from clef_runtime.errors import BadInput, Indeterminate
 from clef_runtime.language import parse_text, write_artifact
 from clef_runtime.serverless.cold_start import create_module_initializer, get_sync_index, load_compiled_syncs
 from clef_runtime.serverless.connection_pool import (
+    BlobConfig,
     DynamoDBConfig,
+    FirestoreConfig,
     Pool,
+    RedisConfig,
     Same,
+    SqlConfig,
+    get_blob_storage,
     get_dynamodb_action_log,
     get_dynamodb_firing_guard,
     get_dynamodb_storage,
+    get_firestore_action_log,
+    get_firestore_firing_guard,
+    get_firestore_storage,
+    get_redis_firing_guard,
+    get_redis_storage,
+    get_sql_action_log,
+    get_sql_firing_guard,
+    get_sql_storage,
 )
+from clef_runtime.storage.memory import MemoryStorage
 
 
 class Client:
@@ -106,6 +121,43 @@ def test_action_log_and_guard_of_one_table_are_two_things() -> None:
     assert get_dynamodb_action_log(client, "t", pool=pool) is log
     assert get_dynamodb_firing_guard(client, "t", pool=pool) is guard
     assert len(pool) == 2
+
+
+EACH: list[tuple[Any, Any, Any]] = [
+    (get_firestore_storage, FirestoreConfig("User", "r"), FirestoreConfig("Token", "r")),
+    (get_firestore_action_log, "r", "s"),
+    (get_firestore_firing_guard, "r", "s"),
+    (get_redis_storage, RedisConfig("User", "p:"), RedisConfig("User", "q:")),
+    (get_redis_firing_guard, "p:", "q:"),
+    (get_sql_storage, SqlConfig("User", "p"), SqlConfig("Token", "p")),
+    (get_sql_action_log, "p", "q"),
+    (get_sql_firing_guard, "p", "q"),
+]
+
+
+@pytest.mark.parametrize(("get", "config", "other"), EACH, ids=[get.__name__ for get, _, _ in EACH])
+def test_pool_keeps_each_adapter_by_its_client_and_config(get: Any, config: Any, other: Any) -> None:
+    pool, client = Pool(), create_engine("sqlite://")  # those that are no engine are not called
+    first = get(client, config, pool=pool)
+    assert get(client, config, pool=pool) is first
+    assert get(client, other, pool=pool) is not first
+    assert get(create_engine("sqlite://"), config, pool=pool) is not first
+    assert type(get(client, config, pool=Pool())) is type(first) is not type(pool)
+
+
+def test_pool_holds_each_adapter_of_one_client_apart() -> None:
+    pool, client = Pool(), create_engine("sqlite://")
+    made = [get(client, config, pool=pool) for get, config, _ in EACH if "sql" in get.__name__]
+    assert len({type(each) for each in made}) == len(made) == len(pool)
+
+
+def test_blob_storage_is_reused_for_one_index_bucket_and_config() -> None:
+    pool, index, objects = Pool(), MemoryStorage(), Client()
+    first = get_blob_storage(index, objects, BlobConfig("User", 1000), pool=pool)
+    assert get_blob_storage(index, objects, BlobConfig("User", 1000), pool=pool) is first
+    assert get_blob_storage(index, objects, BlobConfig("User", 2000), pool=pool) is not first
+    assert get_blob_storage(index, Client(), BlobConfig("User", 1000), pool=pool) is not first
+    assert get_blob_storage(MemoryStorage(), objects, BlobConfig("User", 1000), pool=pool) is not first
 
 
 def test_module_initializer_builds_at_the_first_call_and_once() -> None:

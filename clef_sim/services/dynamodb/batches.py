@@ -10,7 +10,7 @@ from clef_sim.services.dynamodb.rates import read_units
 from clef_sim.services.dynamodb.table import Table
 from clef_sim.services.dynamodb.values import Item, invalid
 from clef_sim.services.dynamodb.writes import Write
-from clef_sim.services.sdk import METADATA, Answer, Refusal, Request, check_names
+from clef_sim.services.sdk import METADATA, Answer, Malformed, Refusal, Request, check_names
 
 BATCH_WRITES_MAX = 25
 BATCH_KEYS_MAX = 100
@@ -21,6 +21,9 @@ _DUPLICATES = "Provided list of item keys contains duplicates"
 def write(table_of: Callable[[str], Table], request: Request, now: float) -> Answer:
     """Puts and deletes. Raises Refusal where all of them are throttled, or the batch is malformed."""
     asked = request["RequestItems"]
+    for name, entries in asked.items():
+        if not entries:
+            raise Malformed(f"Invalid length for parameter RequestItems.{name}, value: 0, valid min length: 1")
     count = sum(len(entries) for entries in asked.values())
     if count > BATCH_WRITES_MAX:
         raise invalid("Too many items requested for the BatchWriteItem call")

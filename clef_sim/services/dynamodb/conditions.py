@@ -85,6 +85,27 @@ def checks_of(node: Node) -> list[Check]:
     return [check for part in node[1:] if node[0] in ("and", "or", "not") for check in checks_of(part)]
 
 
+def ranges_of(node: Node) -> list[tuple[str, str]]:
+    """The value tokens of every BETWEEN whose bounds are both literal."""
+    if node[0] == "between":
+        low, high = node[2:]
+        return [(low[1], high[1])] if low[0] == high[0] == "value" else []
+    return [pair for part in node[1:] if node[0] in ("and", "or", "not") for pair in ranges_of(part)]
+
+
+def check_range(label: str, low: Value, high: Value) -> None:
+    """Of bounds of kinds that have an order."""
+    ours, theirs = order_key(low), order_key(high)
+    if ours is None or theirs is None:
+        return
+    needed = "same data type for lower and upper bounds"
+    if ours[0] == theirs[0]:
+        if ours[1] <= theirs[1]:
+            return
+        needed = "upper bound to be greater than or equal to lower bound"
+    raise invalid(f"Invalid {label}: The BETWEEN operator requires {needed}")
+
+
 def _literal(what: str, operands: tuple[Node, ...], kinds: frozenset[str]) -> list[Check]:
     return [(operand[1], what, kinds) for operand in operands if operand[0] == "value"]
 

@@ -24,14 +24,15 @@ class Plan:
     """The expressions of one kind of request, compiled."""
 
     __slots__ = (
-        "_apart", "bare", "checks", "condition", "filter", "filter_roots", "keys", "names", "paths", "roots",
-        "targets", "update",
+        "_apart", "bare", "checks", "condition", "filter", "filter_roots", "keys", "names", "paths", "ranges",
+        "roots", "targets", "update",
         "values",
     )  # fmt: skip
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         nodes: list[Node] = []
         self.checks: list[tuple[str, conditions.Check]] = []
+        self.ranges: list[tuple[str, str, str]] = []
         self.condition: Test | None = None
         self.filter: Test | None = None
         self.keys: list[KeyTest] = []
@@ -65,6 +66,7 @@ class Plan:
         node = parser.condition()
         parser.finish()
         self.checks.extend((label, check) for check in conditions.checks_of(node))
+        self.ranges.extend((label, *pair) for pair in conditions.ranges_of(node))
         if label == "KeyConditionExpression":
             self.keys = key_tests(node, parser)
         elif label == "FilterExpression":
@@ -82,13 +84,15 @@ class Plan:
         """
         names: Names = request.get("ExpressionAttributeNames", NOTHING_BOUND)
         values: Values = request.get("ExpressionAttributeValues", NOTHING_BOUND)
-        if ((names or self.names) and names.keys() != self.names) or (
-            (values or self.values) and values.keys() != self.values
+        if ((self.names or names is not NOTHING_BOUND) and (not names or names.keys() != self.names)) or (
+            (self.values or values is not NOTHING_BOUND) and (not values or values.keys() != self.values)
         ):
             raise self._misfit(request, names, values)
         for label, (token, what, kinds) in self.checks:
             if kind_of(values[token]) not in kinds:
                 raise _wrong_operand(label, what, values[token])
+        for label, low, high in self.ranges:
+            conditions.check_range(label, values[low], values[high])
         if self._apart is not None:
             self._apart(names)
         return names, values

@@ -12,7 +12,7 @@ from clef_sim.services.dynamodb.rates import read_units
 from clef_sim.services.dynamodb.rows import Partition, Stored
 from clef_sim.services.dynamodb.table import Table
 from clef_sim.services.dynamodb.values import Item, invalid
-from clef_sim.services.sdk import METADATA, Answer, Request, Unmodelled
+from clef_sim.services.sdk import METADATA, Answer, Malformed, Request, Unmodelled
 
 PAGE_BYTES_MAX = 1 << 20
 QUERY_LABELS = ("KeyConditionExpression", "FilterExpression", "ProjectionExpression")
@@ -83,11 +83,6 @@ def _bounds(op: str, bounds: list[Any], kind: str) -> tuple[Any, Any]:
             )
         return (first, True), (_after_prefix(first), False)
     if op == "between":
-        if first > bounds[1]:
-            raise invalid(
-                "Invalid KeyConditionExpression: The BETWEEN operator requires upper bound to be greater than or "
-                "equal to lower bound"
-            )
         return (first, True), (bounds[1], True)
     low = (first, op != ">") if op in ("=", ">", ">=") else None
     high = (first, op != "<") if op in ("=", "<", "<=") else None
@@ -136,10 +131,7 @@ def _page(table: Table, plan: Plan, request: Request, found: Iterator[Stored], p
     """Reads up to `Limit` items and 1 MB, filters and projects what it read."""
     limit = request.get("Limit")
     if limit is not None and limit < 1:
-        raise invalid(
-            "1 validation error detected: Value at 'limit' failed to satisfy constraint: "
-            "Member must have value greater than or equal to 1"
-        )
+        raise Malformed(f"Invalid value for parameter Limit, value: {limit}, valid min value: 1")
     names = request.get("ExpressionAttributeNames", {})
     values = request.get("ExpressionAttributeValues", {})
     read: list[Item] = []

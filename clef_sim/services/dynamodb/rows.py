@@ -118,14 +118,14 @@ class Rows:
             self._ranked, self._fresh = [], list(live)
         known = self._ranked
         if self._fresh:
-            known.extend((_rank(pk), pk) for pk in dict.fromkeys(self._fresh))
+            known.extend((scan_rank(pk), pk) for pk in dict.fromkeys(self._fresh))
             known.sort(key=_by_rank)
             self._fresh = []
-        extra = [(_rank(pk), pk) for pk in also if pk not in live]
+        extra = [(scan_rank(pk), pk) for pk in also if pk not in live]
         ranked = (
             sorted({rank: (rank, pk) for rank, pk in [*known, *extra]}.values(), key=_by_rank) if extra else known
         )
-        start = 0 if after is None else bisect_left(ranked, _rank(after), key=_by_rank)
+        start = 0 if after is None else bisect_left(ranked, scan_rank(after), key=_by_rank)
         last = b""
         for place in range(start, len(ranked)):
             rank, pk = ranked[place]
@@ -134,7 +134,8 @@ class Rows:
             last = rank
 
 
-def _rank(pk: Any) -> bytes:
+def scan_rank(pk: Any) -> bytes:
+    """Where a scan has the items of a partition key; bytes, text or a number."""
     return blake2b(pk if isinstance(pk, bytes) else str(pk).encode(), digest_size=8).digest()
 
 

@@ -14,7 +14,7 @@ from clef_sim.services.dynamodb.rates import read_units
 from clef_sim.services.dynamodb.table import Table
 from clef_sim.services.dynamodb.values import Item, invalid
 from clef_sim.services.dynamodb.writes import Write
-from clef_sim.services.sdk import METADATA, Answer, Refusal, Request, check_names
+from clef_sim.services.sdk import METADATA, Answer, Malformed, Refusal, Request, check_names
 
 TRANSACTION_ITEMS_MAX = 100
 TRANSACTION_BYTES_MAX = 4 << 20
@@ -104,11 +104,12 @@ def write(
 
 
 def _check_count(items: list[Request]) -> None:
-    if not 1 <= len(items) <= TRANSACTION_ITEMS_MAX:
-        bound = "greater than or equal to 1" if not items else f"less than or equal to {TRANSACTION_ITEMS_MAX}"
+    if not items:
+        raise Malformed("Invalid length for parameter TransactItems, value: 0, valid min length: 1")
+    if len(items) > TRANSACTION_ITEMS_MAX:
         raise invalid(
             "1 validation error detected: Value at 'transactItems' failed to satisfy constraint: "
-            f"Member must have length {bound}"
+            f"Member must have length less than or equal to {TRANSACTION_ITEMS_MAX}"
         )
 
 

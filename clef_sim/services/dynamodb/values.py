@@ -32,9 +32,15 @@ def invalid(message: str) -> Refusal:
 
 
 def kind_of(value: Value) -> str:
-    """The type tag; raises Malformed where the value has none or several."""
+    """The type tag.
+
+    Raises:
+        Refusal: the value has none or several.
+        Malformed: it has one that there is not.
+    """
     if len(value) != 1:
-        raise Malformed("Invalid number of parameters set for tagged union structure AttributeValue: set one")
+        how = "has more than one datatypes set" if value else "is empty"
+        raise invalid(f"Supplied AttributeValue {how}, must contain exactly one of the supported datatypes")
     for kind in value:
         if kind in KINDS:
             return kind

@@ -21,6 +21,7 @@ from google.cloud.firestore_v1.types.write import WriteResult
 from clef_sim.services.firestore.documents import Documents, Times, check_name
 from clef_sim.services.firestore.locks import Locks, Transaction
 from clef_sim.services.firestore.queries import run
+from clef_sim.services.firestore.sdk import PROJECT
 from clef_sim.services.google import check_fields, refusal
 from clef_sim.services.sdk import Unmodelled
 
@@ -33,6 +34,8 @@ COMMIT_BYTES = 10 * 2**20
 
 class Waiter(Protocol):
     """What waiting takes: `clef_sim.kernel`'s Kernel has it."""
+
+    now: float
 
     def event(self) -> Any: ...
 
@@ -48,10 +51,18 @@ class Firestore:
         clock_now: epoch seconds.
         kernel: what those who wait for a lock wait with. Without one nobody else could act meanwhile, and a write
             that would have to wait is aborted at once.
+        waited: told how long (seconds) a commit waited.
     """
 
-    def __init__(self, clock_now: Callable[[], float], kernel: Waiter | None = None) -> None:
-        self._kernel, self._now = kernel, clock_now
+    project = PROJECT
+
+    def __init__(
+        self,
+        clock_now: Callable[[], float],
+        kernel: Waiter | None = None,
+        waited: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        self._kernel, self._now, self._waited = kernel, clock_now, waited
         self._times = Times(clock_now)
         self._locks = Locks(clock_now)
         self._waiting: list[_Waiting] = []
@@ -127,7 +138,11 @@ class Firestore:
         waiting = _Waiting(writes, names, transaction, self._kernel.event())
         self._waiting.append(waiting)
         waiting.timer = self._kernel.timer(LOCK_WAIT_S, lambda: self._give_up(waiting))
-        return self._kernel.wait(waiting.event)
+        began_s = self._kernel.now
+        try:
+            return self._kernel.wait(waiting.event)
+        finally:
+            self._waited(self._kernel.now - began_s)
 
     def _commit(self, writes: Sequence[Any], transaction: Transaction | None) -> Any:
         try:

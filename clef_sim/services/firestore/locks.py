@@ -17,8 +17,8 @@ class Transaction:
 
     __slots__ = ("began_at", "documents", "id", "used_at")
 
-    def __init__(self, number: int, now: float) -> None:
-        self.id = f"transaction-{number}".encode()
+    def __init__(self, id_: bytes, now: float) -> None:
+        self.id = id_
         self.began_at = self.used_at = now
         self.documents: dict[str, None] = {}
 
@@ -32,9 +32,10 @@ class Locks:
         self._running: dict[bytes, Transaction] = {}
         self._readers: dict[str, dict[bytes, Transaction]] = {}
 
-    def begin(self) -> Transaction:
+    def begin(self, id_: bytes = b"") -> Transaction:
+        """Under the id that a service gave it, or one of its own."""
         self._number += 1
-        transaction = Transaction(self._number, self._now())
+        transaction = Transaction(id_ or f"transaction-{self._number}".encode(), self._now())
         self._running[transaction.id] = transaction
         return transaction
 

@@ -16,6 +16,14 @@ from google.api_core import exceptions
 from google.pubsub_v1 import types
 
 from clef_sim.services.google import check_fields, refusal
+from clef_sim.services.pubsub.checks import (
+    check_ack_ids,
+    check_attempts,
+    check_deadline,
+    check_extension,
+    check_most,
+    check_name,
+)
 from clef_sim.services.pubsub.subscription import Delivery, Subscription, key_of, settings_of
 from clef_sim.services.sdk import Unmodelled
 from clef_sim.services.sqs.arrivals import Waiter
@@ -43,6 +51,8 @@ class PubSub:
         kernel: what pulls and those who listen for arrivals wait with; without one, a pull does not wait.
     """
 
+    project = "sim"
+
     def __init__(self, clock_now: Callable[[], float], kernel: Waiter | None = None) -> None:
         self._now, self._kernel = clock_now, kernel
         self._topics: dict[str, list[Subscription]] = {}
@@ -64,6 +74,7 @@ class PubSub:
         """Takes a request, or the name by itself."""
         check_fields("CreateTopic", request or {}, options, ("name",))
         name = name or request["name"]
+        check_name("topics", name)
         if name in self._topics:
             raise refusal(exceptions.AlreadyExists, f"Resource already exists in the project (resource={name}).")
         self._topics[name] = []
@@ -78,6 +89,7 @@ class PubSub:
         """
         check_fields("Publish", request, options, ("topic", "messages"))
         messages = request["messages"]
+        check_name("topics", request["topic"])
         subscriptions = self._topic(request["topic"])
         if not 0 < len(messages) <= REQUEST_MESSAGES:
             raise refusal(
@@ -120,6 +132,11 @@ class PubSub:
     def create_subscription(self, request: Any, **options: Any) -> Any:
         check_fields("CreateSubscription", request, options, _SUBSCRIPTION)
         settings = settings_of(request)
+        check_name("subscriptions", settings.name)
+        check_name("topics", settings.topic)
+        if settings.dead_letters:
+            check_name("topics", settings.dead_letters)
+        check_deadline(settings.ack_deadline_s)
         short = settings.name.rpartition("/")[2]
         if short in self._subscriptions:
             raise refusal(
@@ -128,6 +145,7 @@ class PubSub:
         self._topic(settings.topic)
         if settings.dead_letters:
             self._topic(settings.dead_letters)
+        check_attempts(settings)
         made = Subscription(
             settings, short, self._now, self._kernel, lambda message: self._dead_letter(made, message)
         )
@@ -155,6 +173,7 @@ class PubSub:
         """
         check_fields("Pull", request, options, ("subscription", "max_messages"))
         found = self._found(request["subscription"])
+        check_most(request["max_messages"])
         taken = found.wait(request["max_messages"], options.get("timeout") or 60.0)
         if not taken:
             raise refusal(exceptions.DeadlineExceeded, "Deadline Exceeded")
@@ -164,6 +183,7 @@ class PubSub:
         """Ids of deliveries whose deadline has passed do nothing."""
         check_fields("Acknowledge", request, options, ("subscription", "ack_ids"))
         found = self._found(request["subscription"])
+        check_ack_ids(request["ack_ids"], found.tag)
         for ack_id in request["ack_ids"]:
             found.acknowledge(ack_id)
 
@@ -171,12 +191,15 @@ class PubSub:
         """0 seconds: the message comes again, after the subscription's pause."""
         check_fields("ModifyAckDeadline", request, options, ("subscription", "ack_ids", "ack_deadline_seconds"))
         found = self._found(request["subscription"])
+        check_ack_ids(request["ack_ids"], found.tag)
+        check_extension(request["ack_deadline_seconds"])
         for ack_id in request["ack_ids"]:
             found.extend(ack_id, request["ack_deadline_seconds"])
 
     def _found(self, name: str) -> Subscription:
         found = self._subscriptions.get(name.rpartition("/")[2])
         if found is None:
+            check_name("subscriptions", name)
             raise _no_such(name)
         return found
 

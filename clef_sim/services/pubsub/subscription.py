@@ -79,6 +79,7 @@ class Subscription:
     """A subscription's messages.
 
     Args:
+        tag: begins the ids of its deliveries.
         clock_now: epoch seconds.
         kernel: as the model's.
         died: called with a delivery that was one too many.
@@ -92,7 +93,7 @@ class Subscription:
         kernel: Waiter | None,
         died: Callable[[Message], None],
     ) -> None:
-        self.settings = settings
+        self.settings, self.tag = settings, tag
         self._now = clock_now
         self.arrivals = Arrivals(kernel, clock_now)
         limits = QueueSettings(retention_s=RETENTION_S, fifo=settings.ordering, max_receives=settings.attempts_max)
@@ -173,7 +174,7 @@ def settings_of(request: Any) -> Settings:
         ack_deadline_s=float(request.get("ack_deadline_seconds") or 10),
         ordering=bool(request.get("enable_message_ordering", False)),
         dead_letters=dead["dead_letter_topic"] if dead else "",
-        attempts_max=int(dead.get("max_delivery_attempts", 5)) if dead else 0,
+        attempts_max=int(dead.get("max_delivery_attempts") or 5) if dead else 0,
         retry=_seconds(retry) if retry else None,
     )
 

@@ -44,6 +44,7 @@ class Account:
     """
 
     exceptions = Exceptions()
+    queue_type: type[Queue] = Queue
 
     def __init__(
         self,
@@ -145,7 +146,7 @@ class Account:
 
     def _new_queue(self, name: str, settings: Settings) -> Queue:
         arrivals = Arrivals(self._kernel, self._now)
-        queue = Queue(
+        queue = self.queue_type(
             name,
             f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}",
             f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}",

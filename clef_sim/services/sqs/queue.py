@@ -231,8 +231,8 @@ class Queue:
         if self.settings.fifo and (not latest or message.state != IN_FLIGHT):
             raise _expired(handle)
         if not latest:
-            if self._stale_delete == "refused":
-                raise _expired(handle)
+            if self._stale_delete == "refused":  # as MiniStack does
+                raise Refusal("ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
             if self._stale_delete == "ignored":
                 return
         if self._remove(message):
