@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
-import uvicorn
 
 from clef_runtime.context import SystemClock, SystemIds
 from clef_runtime.deploy.clients import CloudClients
@@ -20,7 +19,6 @@ from clef_runtime.engine.persistent import PersistentEngine
 from clef_runtime.model import Completion
 from clef_runtime.serverless.cloud_function_handler import make_http_handler
 from clef_runtime.serverless.cold_start import get_sync_index
-from clef_runtime.serverless.engine_server import application
 from clef_runtime.serverless.lambda_handler import make_handler
 from clef_sim.kernel.choices import Seeded, derived_seed
 from clef_sim.live.board import Board
@@ -168,6 +166,10 @@ class Worker:
         return run
 
     def _run_engine(self) -> None:
+        import uvicorn
+
+        from clef_runtime.serverless.engine_server import application
+
         assert self._listener is not None
         for armed, _ in self._faults.of(EngineRestart):
             _end_when_told(self.instance, armed.name)

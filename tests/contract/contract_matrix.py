@@ -44,7 +44,8 @@ def cited(function: Any) -> list[str]:
 def backend_name(entry: tuple[Any, str | None]) -> str:
     """As a test's id has it."""
     maker, service = entry
-    return maker.__name__.removesuffix("_backend") + (f"-{service}" if service else "")
+    name: str = maker.__name__
+    return name.removesuffix("_backend") + (f"-{service}" if service else "")
 
 
 def service_of(parameters: Mapping[str, Any], services: Mapping[str, Any]) -> str:
@@ -89,7 +90,7 @@ class Matrix:
                 item.user_properties.append(("contract", cell))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        cell = dict(report.user_properties).get("contract")
+        cell: Any = dict(report.user_properties).get("contract")
         if cell is None or (report.passed and report.when != "call"):
             return
         port, backend = cell

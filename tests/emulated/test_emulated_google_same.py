@@ -12,10 +12,13 @@ import pytest
 from test_emulated_aws_same import decisions, first_difference, run
 
 from clef_runtime.errors import BadInput
-from clef_sim.emulated.backends import Backends, backends_for
+from clef_sim.emulated.backends import Backend, Backends, backends_for
+from clef_sim.kernel.choices import Seeded
 from clef_sim.prepared import Prepared, prepare
+from clef_sim.runner import run_once
 from clef_sim.scenario import Poisson, find_scenarios
 from clef_sim.services.firestore import Firestore
+from emulators import start
 
 pytestmark = pytest.mark.emulated
 
@@ -70,6 +73,27 @@ def test_suspended_transactions_wait_for_each_other_and_each_sync_fires_once(ser
     aborted = [event for event in story if event.kind == "sdk" and event.data["error"] == "Aborted"]
     assert len(waits) >= len(aborted) > 0
     assert all(event.name == "firestore.Commit" and 0 < event.data["ms"] <= 2000 for event in waits)
+
+
+@pytest.mark.parametrize("service", ["firestore", "pubsub"])
+def test_emulator_that_is_killed_in_mid_run_is_to_blame_for_it(service: str) -> None:
+    prepared = RUNS["gcp-steady-gcp-event-driven"]
+    with backends_for([prepared.manifest]) as others:
+        fleet = start([service])
+        try:
+            backends = {**others, service: Backend(service, fleet[service].way, fleet[service].urls[service], {})}
+
+            def watch(virtual_s: float) -> None:
+                if virtual_s > 10:
+                    fleet.stop()
+
+            result, _ = run_once(prepared, Seeded(1), 1, watch, backends=backends)
+        finally:
+            fleet.stop()
+    (verdict,) = result.checkers
+    assert (verdict.checker, result.verdict) == ("backend", "unknown")
+    assert f"{service} (" in verdict.first
+    assert "stopped answering: ServiceUnavailable" in verdict.first
 
 
 def test_model_that_answers_otherwise_is_told_from_the_emulators(

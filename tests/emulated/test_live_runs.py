@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,13 +13,14 @@ from typer.testing import CliRunner
 
 from clef_runtime.errors import BadInput
 from clef_sim.cli import app
-from clef_sim.emulated.backends import backends_for
+from clef_sim.emulated.backends import Backend, backends_for
 from clef_sim.live.history import read_events
 from clef_sim.live.judged import HISTORY, live_job
 from clef_sim.live.task import Crew
 from clef_sim.results import RunResult
 from clef_sim.runner import jobs_of, prepared_for
-from emulators.catalogue import choose
+from emulators import Fleet, start
+from emulators.catalogue import SERVICES, choose
 
 ROOT = Path(__file__).parents[2]
 LIVE = ROOT / "scenarios" / "live"
@@ -95,6 +98,40 @@ def test_live_run_with_a_guard_without_its_condition_is_caught(
     result = _run(tmp_path, "dedup-duplicates.yaml", "lease", "aws-event-driven")
     assert result.standing == "not as expected"
     assert "claim was won" in _said(result)["no_duplicate_firing"]
+
+
+def test_live_run_whose_services_die_is_unknown_blames_them_and_leaves_nothing(tmp_path: Path) -> None:
+    _need("dynamodb", "sqs")
+    prepared = prepared_for(str(LIVE / "dedup-contention.yaml"), "lease", "aws-event-driven")
+    mine = f"clef-live-{os.getpid()}-*"
+    folder = Path(tempfile.gettempdir())
+    ended = threading.Event()
+
+    def kill(fleet: Fleet) -> None:
+        while not ended.wait(0.05):
+            if any('"workload"' in each.read_text() for each in folder.glob(f"{mine}/script.jsonl")):
+                fleet.stop()
+                return
+
+    fleet = start(("dynamodb", "sqs"))
+    killer = threading.Thread(target=kill, args=(fleet,))
+    try:
+        backends = {
+            name: Backend(name, member.way, url, SERVICES[name].env(url))
+            for member in fleet.members
+            for name, url in member.urls.items()
+        }
+        (job,) = jobs_of([prepared], [1], keep=str(tmp_path), backends=backends)
+        killer.start()
+        result = live_job(job, Crew())
+    finally:
+        ended.set()
+        killer.join()
+        fleet.stop()
+    assert (result.verdict, result.standing) == ("unknown", "undecided")
+    assert "stopped answering in the middle of the run" in _said(result)["backend"]
+    assert result.virtual_s < 30
+    assert list(folder.glob(mine)) == []
 
 
 def test_live_run_refuses_moto_and_says_why(tmp_path: Path) -> None:

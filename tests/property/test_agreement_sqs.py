@@ -50,7 +50,7 @@ class Target(msgspec.Struct):
 LEFT_OUT = {
     "moto": (frozenset({10, 14}), "deletes"),
     "ministack": (frozenset({35}), "refused"),
-    "localstack": (frozenset[int](), "deletes"),
+    "localstack": (frozenset({36}), "deletes"),
 }
 
 
@@ -189,7 +189,8 @@ def machine(groups: str, target: Target) -> type[RuleBasedStateMachine]:
     together = len(groups) > 1 and bool({10, 14} & target.left_out)
     sizes = st.sampled_from([1] if alone else [10] if together else [1, 2, 10])
     timeouts = st.sampled_from([LONG_S] if together else [None, None, 0, LONG_S if wall else 3])
-    changes = st.sampled_from([LONG_S] if together else [0, LONG_S] if wall else [0, 5, 20])
+    never = together or (fifo and 36 in target.left_out)
+    changes = st.sampled_from([LONG_S] if never else [0, LONG_S] if wall else [0, 5, 20])
     delays = st.sampled_from([0, 0, 0, LONG_S if wall else 5])
 
     class Machine(RuleBasedStateMachine):

@@ -55,18 +55,17 @@ def test_model_that_ignores_its_conditions_is_to_blame(steady: Path, monkeypatch
 
 
 def test_model_that_loses_what_it_took_is_to_blame(steady: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit, count = Write.commit, iter(range(1_000_000))
+    commit = Write.commit
 
     def forgetful(self: Write, now: float) -> None:
-        if next(count) % 40 != 39:
+        item = self.new[0] if self.new else {}
+        if not ("ver" in item and self.old is not None):  # a row of storage that is there already
             commit(self, now)
 
     monkeypatch.setattr(Write, "commit", forgetful)
     found = result_of(steady)
-    if found.verdict == "invalid":
-        assert found.blame in ("model", "undecided")
-    monkeypatch.undo()
-    assert result_of(steady).blame == ""
+    assert (found.verdict, found.blame) == ("invalid", "model")
+    assert "had been written" in found.because
 
 
 def test_hazard_of_the_protocol_is_laid_on_the_runtime() -> None:
@@ -82,15 +81,7 @@ def prepared(name: str) -> list[Prepared]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        "suite/orders-steady.yaml",
-        "suite/orders-take-over.yaml",
-        "suite/gcp-steady.yaml",
-        "hazards/7-zombie.yaml",
-    ],
-)
+@pytest.mark.parametrize("name", ["suite/orders-take-over.yaml", "hazards/7-zombie.yaml", "hazards/3-stale-read.yaml"])
 def test_services_that_keep_their_promises_are_never_blamed_and_evidence_changes_no_run(name: str) -> None:
     for each in prepared(name):
         plain = Run(each, Seeded(1))

@@ -10,6 +10,8 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
+from clef_runtime.aws import client_config
+from clef_runtime.context import SystemClock
 from clef_runtime.errors import BadInput
 from clef_sim.emulated.aws_sdk import Sdk
 from clef_sim.emulated.backends import Backend, BackendFailed, backend_of, not_emulated, ways_of, why_not
@@ -88,10 +90,23 @@ def test_nobody_at_the_endpoint_ends_the_run_undecided_and_says_whom_to_blame(cl
     [blame] = result.checkers
     assert blame.checker == "backend"
     said = (
-        f"dynamodb (moto) at http://127.0.0.1:{closed_port} stopped answering: create_table: EndpointConnectionError"
+        f"dynamodb (moto) at http://127.0.0.1:{closed_port} stopped answering: delete_table: EndpointConnectionError"
     )
     assert blame.first.startswith(said)
     assert result.replay.endswith("--world emulated --way moto -k aws-event-driven")
+
+
+@pytest.mark.slow
+def test_service_that_takes_calls_and_never_answers_ends_the_run_by_one_time_out() -> None:
+    run, clock = prepared("orders-steady", "aws-event-driven"), SystemClock()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port, started_s = silent.getsockname()[1], clock.monotonic()
+        backends = {service: backend(service, port) for service in ("dynamodb", "sqs")}
+        result, _ = run_once(run, Seeded(1), 1, backends=backends)
+    assert clock.monotonic() - started_s < 2 * client_config()["read_timeout"]
+    assert "stopped answering: delete_table: ReadTimeoutError" in result.checkers[0].first
 
 
 def test_run_whose_service_failed_is_undecided_whatever_it_expected(closed_port: int) -> None:

@@ -64,7 +64,7 @@ def test_redis_hashes_are_answered_as_the_sdks_do(command: Callable[..., Any]) -
 
 def test_redis_wrong_kind_is_each_sdks_own_error(command: Callable[..., Any]) -> None:
     command("HSET", "h", "a", "1")
-    with pytest.raises((ResponseError, UpstashError), match="^WRONGTYPE"):
+    with pytest.raises((ResponseError, UpstashError), match=r"^WRONGTYPE"):
         command("GET", "h")
 
 

@@ -1,4 +1,4 @@
-"""The model of PostgreSQL under several connections: who waits for whom, how long, and what happens to those who die."""
+"""The model of PostgreSQL under several connections: who waits for whom, how long, and what becomes of the dead."""
 
 from __future__ import annotations
 

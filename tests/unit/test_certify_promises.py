@@ -234,8 +234,7 @@ def test_sqs_is_judged_by_what_was_delivered() -> None:
     assert queues.broken([sent("1")], [delivery(1, "1"), delivery(31, "1"), SETTLED], 30.0, ()) == ""
     twice = [delivery(1, "1"), delivery(2, "1"), SETTLED]
     assert "handed out again at 2.000000 s, 1.000 s after" in queues.broken([sent("1")], twice, 30.0, ())
-    fault = Duplicate(name="d")
-    assert queues.broken([sent("1")], twice, 30.0, [fault]) == ""
+    assert queues.broken([sent("1")], twice, 30.0, [Duplicate(queue="q")]) == ""
     lost = queues.broken([sent("1", "2")], [delivery(1, "1"), SETTLED], 30.0, ())
     assert "message 2 was taken and never came" in lost
     assert queues.broken([sent("1", "2")], [delivery(1, "1")], 30.0, ()) == ""  # it is still under way
