@@ -14,6 +14,7 @@ from clef_sim.history import Event
 from clef_sim.kernel.choices import Choices
 from clef_sim.prepared import Prepared
 from clef_sim.run import Run
+from clef_sim.sdk_errors import outcome_of
 
 RUNTIME, MODEL = "runtime", "model"
 
@@ -50,6 +51,15 @@ def blame(prepared: Prepared, choices: Choices, digest: str, backends: Backends 
     judged = [each for each in evidence.used if each in JUDGED]
     rest = [each for each in evidence.used if each not in JUDGED]
     kept = f"{', '.join(judged) or 'no service'} kept what was promised"
+    # Faults of the run strike outside of the service: what it answers here is its own.
+    silent = [call for call in evidence.calls if call.error is not None and outcome_of(call.error) == "unknown"]
+    if silent:
+        services = list(dict.fromkeys(call.service for call in silent))
+        whose = " or ".join(MODEL if backends is None else f"backend {backends[each].way}" for each in services)
+        words = (
+            f"{len(silent)} of {len(evidence.calls)} calls got no answer of {', '.join(services)}: {silent[0].error}"
+        )
+        return Blame(f"{RUNTIME} or {whose}", f"{kept}, but {words}")
     if rest:
         return Blame(f"{RUNTIME} or {' or '.join(rest)}", f"{kept}; {', '.join(rest)} cannot be judged")
     return Blame(RUNTIME, kept)

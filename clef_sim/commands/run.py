@@ -75,7 +75,8 @@ def run(
     """Run scenarios: the app's real runtime on simulated services, in virtual time.
 
     With --world emulated the services are real ones on this machine, started for it; time is virtual as before, and
-    one run goes after another. With --world live the runtime runs in processes of its own, on the wall clock, and
+    one run goes after another. Where the environment names an endpoint, tables and queues of the manifest's names are
+    deleted there and made anew. With --world live the runtime runs in processes of its own, on the wall clock, and
     what happens is no seed's.
 
     Names that -k looks in: scenario, variant, topology, e.g. "orders and not aws-per-request".

@@ -74,7 +74,7 @@ def ways_of(prepared: Iterable[Prepared], ways: Sequence[str]) -> dict[str, str]
 @contextmanager
 def backends_for(manifests: Iterable[Manifest], ways: Sequence[str] = ()) -> Iterator[Backends]:
     """Starts what the manifests need, and stops it at the end, on an error and on Ctrl-C. An endpoint that the
-    environment names is used and left running.
+    environment names is used and left running; what a run's manifest names is deleted there and made anew.
 
     Args:
         ways: as `clef-sim emulators up --way` takes them; what they do not serve comes by the first way that is here.

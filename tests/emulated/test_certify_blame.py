@@ -30,10 +30,10 @@ from moto.server import main
 
 put_item = Table.put_item
 
-def careless(self, *given, **named):
+def careless(self, item, expected=None, condition=None, *more, **named):
     if {careless} and self.name.endswith("guard"):
-        named.update(expected=None, condition_expression=None)
-    return put_item(self, *given, **named)
+        expected = condition = None
+    return put_item(self, item, expected, condition, *more, **named)
 
 Table.put_item = careless
 main(["-H", "127.0.0.1", "-p", sys.argv[1]])

@@ -36,6 +36,9 @@ SECOND_OPINION = (
 )
 """What runs by every way; all the others run on moto alone."""
 
+THROTTLED = ("conduit-long-articles-aws-per-request",)
+"""Where the model throttles a hot partition, which no emulator does: only the verdict is the same."""
+
 
 def shortened(prepared: Prepared) -> Prepared:
     """The first requests of a workload: a real service takes milliseconds for a call."""
@@ -97,6 +100,10 @@ def test_run_on_services_is_the_run_of_the_model(services: Backends, name: str) 
     assert real.world == "emulated"
     assert (real.verdict, real.standing, real.faults) == (model.verdict, model.standing, model.faults)
     assert real.metrics.firings == model.metrics.firings > 0
+    throttled = any(each.kind == "sdk" and each.data["error"] == "ThrottlingException" for each in story)
+    assert throttled == (name in THROTTLED)
+    if throttled:
+        return
     assert real.history_digest == model.history_digest, first_difference(story, real_story)
     assert decisions(really_drawn) == decisions(drawn)
 

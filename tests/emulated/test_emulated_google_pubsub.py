@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 
-from clef_sim.emulated import pubsub as emulated
+from clef_sim.emulated import subscription as emulated
 from clef_sim.emulated.backends import Backend, BackendFailed
 from clef_sim.emulated.pubsub import EmulatedPubSub
 from clef_sim.kernel.clock import EPOCH_S

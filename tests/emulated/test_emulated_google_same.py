@@ -75,6 +75,7 @@ def test_suspended_transactions_wait_for_each_other_and_each_sync_fires_once(ser
     assert all(event.name == "firestore.Commit" and 0 < event.data["ms"] <= 2000 for event in waits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["firestore", "pubsub"])
 def test_emulator_that_is_killed_in_mid_run_is_to_blame_for_it(service: str) -> None:
     prepared = RUNS["gcp-steady-gcp-event-driven"]

@@ -66,6 +66,7 @@ class Said(msgspec.Struct, frozen=True):
     standing: str
     off: dict[str, str]
     """First offence, by checker that is not as expected."""
+    blame: str
 
 
 class _Loader(importlib.machinery.SourceFileLoader):
@@ -116,7 +117,7 @@ def said(runs: Sequence[str], seed: int = 1) -> Iterator[Said]:
                 for each in result.checkers
                 if each.verdict != result.expected.get(each.checker, "valid")
             }
-            yield Said(f"{result.name} {result.manifest}", result.standing, off)
+            yield Said(f"{result.name} {result.manifest}", result.standing, off, result.blame)
 
 
 def main() -> int:

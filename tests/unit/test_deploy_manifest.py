@@ -36,6 +36,7 @@ def load(tmp_path: Path, text: str, overrides: dict[str, Any] | None = None) -> 
         ("gcp-per-request", "gcp", "B", "transactional"),
         ("gcp-persistent-engine", "gcp", "A", "transactional"),
         ("hybrid-postgres", "aws", "A", "transactional"),
+        ("hybrid-postgres-gcp", "gcp", "A", "transactional"),
     ],
 )
 def test_template_loads_without_a_warning(name: str, cloud: str, topology: str, delivery: str) -> None:
@@ -45,7 +46,7 @@ def test_template_loads_without_a_warning(name: str, cloud: str, topology: str, 
 
 
 def test_templates_are_those_tested_above() -> None:
-    assert len(templates()) == 7
+    assert len(templates()) == 8
 
 
 def test_manifest_with_the_least_said_has_every_default(tmp_path: Path) -> None:

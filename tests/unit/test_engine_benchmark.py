@@ -32,7 +32,7 @@ def test_benchmark_flow_is_what_its_syncs_make_of_a_request() -> None:
 
 def test_benchmark_without_a_known_name_says_which_there_are() -> None:
     ran = benchmark("egnine")
-    assert (ran.returncode, ran.stderr) == (2, "benchmark(='egnine') must be one of engine, simulator\n")
+    assert (ran.returncode, ran.stderr) == (2, "benchmark(='egnine') must be one of emulated, engine, simulator\n")
 
 
 def test_benchmark_reports_rates_and_flatness_of_both_shapes_as_json() -> None:
