@@ -25,6 +25,7 @@ from clef_sim.prepared import prepare
 from clef_sim.profiles import profile
 from clef_sim.run import Run
 from clef_sim.scenario import Poisson, Scenario
+from clef_sim.services.dynamodb import DynamoDB
 from clef_sim.services.dynamodb.rates import no_delay
 from clef_sim.services.dynamodb.rows import Rows
 from clef_sim.world import World
@@ -194,6 +195,7 @@ def option_c_memory(orders: int) -> dict[str, float]:
     run is longer than that. The concepts' own rows stay for good and are taken off: they are the app's."""
     run = option_c_run(orders, per_s=MEMORY_ORDERS_PER_S, settings={"action_log.ttl_s": 10, "guard.ttl_s": 10})
     world, dynamodb = run.world, aws_of(run.world).dynamodb
+    assert isinstance(dynamodb, DynamoDB)
     for table in dynamodb._tables.values():
         table._ttl_delay_s = no_delay
     gc.collect()

@@ -26,6 +26,7 @@ from clef_sim.requests import RequestSet, load_requests
 from clef_sim.scenario import (
     AtCall,
     ClockSkew,
+    Conflict,
     Duplicate,
     EngineRestart,
     Fault,
@@ -187,6 +188,8 @@ def _check_fault(path: str, fault: Fault, made: Prepared) -> None:
         _check_part(f"{path}.target", fault.target, [*_targets(names, made), "/_clef/invoke", "/completions"])
     if isinstance(fault, PartlyRefused) and fault.call != "sqs.SendMessageBatch":
         raise BadInput(f"{path}.call(={fault.call!r}): only sqs.SendMessageBatch can be refused in part")
+    if isinstance(fault, Conflict) and fault.call.partition(".")[0] in ("redis", "upstash"):
+        raise BadInput(f"{path}.call(={fault.call!r}): Redis has no transactions that meet; take throttle")
     if isinstance(fault, StaleRead):
         if made.manifest.cloud != "aws":
             raise BadInput(f"{path}: {made.template} has no tables whose replicas lag; take the fault out")

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import msgspec
 
+import clef_runtime
+import clef_sim.certify
 from clef_runtime.deploy.manifest import Manifest
 from clef_runtime.errors import BadInput
 from clef_sim.certify.guarantees import GUARANTEES, OF, needs_of
 from emulators import SERVICES, WAYS, installs
-from emulators.catalogue import ENVIRONMENT
+from emulators.catalogue import ENVIRONMENT, named
 
 Fitness: TypeAlias = Literal["fit", "unfit", "not exercised"]
 
@@ -61,13 +65,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found. `endpoint`: of one that was there already; `made`: ISO 8601, UTC."""
+    """What was found. `endpoint`: of one that was there already; `made`: ISO 8601, UTC; `code`: as `code_digest`."""
 
     service: str
     way: str
     version: str
     endpoint: str
     made: str
+    code: str
     quick: bool
     findings: tuple[Finding, ...]
     figures: tuple[Figure, ...]
@@ -87,6 +92,17 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
 def version_of(way: str) -> str:
     return "" if way == ENVIRONMENT else WAYS[way].version()
+
+
+@cache
+def code_digest() -> str:
+    """Of the code that was judged beside the service, and that judged: the runtime's guards and logs, the races."""
+    roots = (Path(clef_runtime.__path__[0]), Path(clef_sim.certify.__path__[0]))
+    files = [file for root in roots for file in root.glob("*.py")]
+    files += [file for name in ("guard", "action_log") for file in (roots[0] / name).glob("*.py")]
+    files += (roots[1] / "probes").glob("*.py")
+    texts = [file.read_bytes() for file in sorted(files)]
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
 
 
 def file_of(service: str, way: str) -> Path | None:
@@ -122,7 +138,7 @@ def keep(certificate: Certificate) -> Path | None:
 
 
 def kept(service: str, way: str) -> Certificate | None:
-    """The one that is kept for the version that would start; None: none, or one that this program cannot read."""
+    """The one that is kept for the version that would start; None: none, or one that was made by other code."""
     file = file_of(service, way)
     if file is None or not file.is_file():
         return None
@@ -130,7 +146,11 @@ def kept(service: str, way: str) -> Certificate | None:
         found = msgspec.json.decode(file.read_bytes(), type=Certificate)
     except msgspec.MsgspecError:
         return None
-    return found if {each.guarantee for each in found.findings} == set(OF[service]) else None
+    return found if found.code == code_digest() else None
+
+
+_raced: dict[tuple[str, str, str], Certificate] = {}
+"""What this process has found, by service, way and address: of an endpoint of the environment nothing is kept."""
 
 
 def certificate_for(service: str, way: str, environ: Mapping[str, str] | None = None) -> Certificate:
@@ -146,14 +166,17 @@ def certificate_for(service: str, way: str, environ: Mapping[str, str] | None = 
         raise BadInput(
             f"way(={way!r}) does not serve {service}; {', '.join(w.name for w in SERVICES[service].ways)} do"
         )
-    found = kept(service, way)
+    given = os.environ if environ is None else environ
+    address = named(SERVICES[service], given)[1] if way == ENVIRONMENT else ""
+    found = kept(service, way) or _raced.get((service, way, address))
     if found is None:
         from clef_sim.certify.crew import Crew
         from clef_sim.certify.races import QUICK, certify
 
         with Crew(QUICK.threads, QUICK.processes) as crew:
-            (found,) = certify(way, [service], QUICK, os.environ if environ is None else environ, crew)
+            (found,) = certify(way, [service], QUICK, given, crew)
         keep(found)
+        _raced[service, way, address] = found
     return found
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import msgspec
 
 from clef_runtime.context import SystemClock, SystemIds, timestamp
-from clef_sim.certify.certificates import Certificate, Figure, Finding, version_of
+from clef_sim.certify.certificates import Certificate, Figure, Finding, code_digest, version_of
 from clef_sim.certify.crew import Crew, Mode, Task, Told
 from clef_sim.certify.guarantees import FIGURES_NEEDED, GUARANTEES, OF, rests_on
 from clef_sim.certify.judging import judge
@@ -182,6 +182,7 @@ def _certificate(service: str, way: str, endpoint: str, figures: Sequence[Figure
         version=version_of(way),
         endpoint=endpoint if way == ENVIRONMENT else "",
         made=timestamp(SystemClock()),
+        code=code_digest(),
         quick=settings.quick,
         findings=tuple(findings.values()),
         figures=tuple(figures),

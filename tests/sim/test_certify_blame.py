@@ -81,7 +81,9 @@ def prepared(name: str) -> list[Prepared]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["suite/orders-take-over.yaml", "hazards/7-zombie.yaml", "hazards/3-stale-read.yaml"])
+@pytest.mark.parametrize(
+    "name", ["suite/orders-take-over.yaml", "hazards/7-zombie.yaml", "hazards/3-stale-read.yaml"]
+)
 def test_services_that_keep_their_promises_are_never_blamed_and_evidence_changes_no_run(name: str) -> None:
     for each in prepared(name):
         plain = Run(each, Seeded(1))

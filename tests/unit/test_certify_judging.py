@@ -15,6 +15,7 @@ from clef_sim.certify.certificates import (
     Figure,
     Finding,
     certificate_for,
+    code_digest,
     keep,
     kept,
     refuse,
@@ -206,6 +207,7 @@ def certificate(service: str, way: str, **unfit: str) -> Certificate:
         version="1",
         endpoint="",
         made="2026-01-01T00:00:00.000Z",
+        code=code_digest(),
         quick=True,
         findings=findings,
         figures=(),
@@ -232,7 +234,7 @@ def test_certificate_of_another_shape_is_raced_anew() -> None:
     assert file is not None
     file.write_text('{"service": "redis"}')
     assert kept("redis", "fakeredis") is None
-    keep(msgspec.structs.replace(certificate("redis", "fakeredis"), findings=()))
+    keep(msgspec.structs.replace(certificate("redis", "fakeredis"), code="of another version"))
     assert kept("redis", "fakeredis") is None
 
 

@@ -15,6 +15,7 @@ from clef_runtime.engine.index import SyncIndex
 from clef_runtime.engine.persistent import PersistentEngine
 from clef_runtime.engine.where import StorageFacts
 from clef_runtime.errors import BadInput, Held, Indeterminate
+from clef_runtime.guard.base import Claim
 from clef_runtime.guard.memory import MemoryFiringGuard
 from clef_runtime.language import parse_text
 from clef_runtime.model import Completion, Invocation, complete, encode, ok
@@ -262,6 +263,25 @@ def test_persistent_engine_when_a_call_failed_retries_by_itself_and_on_request()
         completions = engine.evaluate([REGISTERED])
         assert [each.action for each in completions] == ["register", "send", "create", "give"]
         assert len(loop.runs) == 3
+
+
+@pytest.mark.parametrize("marked", [True, False])
+def test_persistent_engine_whose_mark_got_no_answer_goes_on_with_what_came_back(marked: bool) -> None:
+    """The claim may be marked: a retry would be told so, send nothing, and what came back would never be matched."""
+    setting = Setting("lease")
+    engine, loop = persistent(setting)
+    mark = setting.guard.mark_fired
+
+    def unheard(claim: Claim) -> None:
+        if marked:
+            mark(claim)
+        raise Indeterminate("the answer was lost")
+
+    setting.guard.mark_fired = unheard  # type: ignore[method-assign]  # a test's own
+    completions = engine.evaluate([REGISTERED])
+    assert [each.action for each in completions] == ["register", "send", "create", "give"]
+    assert len(loop.runs) == 3
+    assert engine.queued == 0
 
 
 def test_persistent_engine_after_a_restart_replays_the_log_and_fires_what_is_left() -> None:
