@@ -215,8 +215,8 @@ BUGS = (
     Bug(
         name="timeout-read-as-refusal",
         file=AWS,
-        old="    if isinstance(error, HTTPClientError | ConnectionError | ResponseParserError):\n",
-        new="    if isinstance(error, ResponseParserError):\n",
+        old="    if isinstance(error, HTTPClientError | ConnectionError | ResponseParserError | _BROKEN_BODY):\n",
+        new="    if isinstance(error, ResponseParserError | _BROKEN_BODY):\n",
         runs=("hazards/5-lost-answer.yaml lease and event-driven",),
         checker="causality",
         words=("aws.py",),

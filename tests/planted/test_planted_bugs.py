@@ -41,7 +41,7 @@ def test_scenarios_without_a_bug_are_as_expected() -> None:
 def test_scenarios_with_a_bug_turn_red_and_say_where(bug: Bug) -> None:
     red = [each for each in plant(bug.name) if each.standing == "not as expected"]
     assert red, f"{bug.runs} did not notice it"
-    assert {each.blame for each in red} <= {"runtime", ""}, "a service is blamed for it"
+    assert all(each.blame.startswith("runtime") for each in red if each.blame), "a service is blamed for it"
     told = [each.off[bug.checker] for each in red if bug.checker in each.off]
     assert told, f"{bug.checker} said nothing; there are {red}"
     assert any(all(word in words for word in bug.words) for words in told), f"{bug.words} are not in {told}"

@@ -34,7 +34,7 @@ def test_docs_show_only_commands_that_the_program_has(command: str) -> None:
     words = [word for word in shlex.split(command)[1:] if not re.fullmatch(r"[./\w-]*[A-Z]{3,}[.\w]*", word)]
     names = [word for word in words if not word.startswith("-")]
     options = [word for word in words if word.startswith("--")]
-    group = names[:2] if names and names[0] == "syncs" else names[:1]
+    group = names[:2] if names and names[0] in ("syncs", "emulators") else names[:1]
     shown = CliRunner().invoke(app, [*group, "--help"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0, f"{command}: {shown.output}"
     for option in options:
