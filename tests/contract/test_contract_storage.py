@@ -72,7 +72,9 @@ def test_storage_found_row_put_back_keeps_no_key_field(stored: Backend) -> None:
     assert stored.storage.get("rows", "k2") == {"a": 1}
 
 
-@pytest.mark.parametrize("value", [math.nan, {"x": [math.inf]}, object(), "\ud800"], ids=str)
+@pytest.mark.parametrize(
+    "value", [math.nan, {"x": [math.inf]}, object(), "\ud800"], ids=["nan", "infinity", "object", "surrogate"]
+)
 def test_storage_value_that_is_not_json_is_refused(stored: Backend, value: Any) -> None:  # S1.6
     with pytest.raises(BadInput, match="not JSON"):
         stored.storage.put("rows", "k", {"a": value, "b": None})

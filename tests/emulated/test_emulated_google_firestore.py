@@ -243,7 +243,7 @@ def test_errors_hold_no_name_that_another_run_does_not_have(firestore_service: R
 
 
 def test_emulator_that_is_killed_ends_the_run_and_says_who_it_was() -> None:
-    fleet = start(["firestore"])
+    fleet = start(["firestore"], environ={})
     try:
         box = Box(fleet["firestore"])
         box.go("one", lambda: box.write("x", 1))

@@ -233,7 +233,7 @@ def test_planted_emulator_that_holds_a_message_too_many_is_told_at_the_end(pubsu
 
 
 def test_emulator_that_is_killed_ends_the_run_and_says_who_it_was() -> None:
-    fleet = start(["pubsub"])
+    fleet = start(["pubsub"], environ={})
     try:
         box = Box(fleet["pubsub"])
         box.publish("a")

@@ -80,7 +80,7 @@ def test_suspended_transactions_wait_for_each_other_and_each_sync_fires_once(ser
 def test_emulator_that_is_killed_in_mid_run_is_to_blame_for_it(service: str) -> None:
     prepared = RUNS["gcp-steady-gcp-event-driven"]
     with backends_for([prepared.manifest]) as others:
-        fleet = start([service])
+        fleet = start([service], environ={})
         try:
             backends = {**others, service: Backend(service, fleet[service].way, fleet[service].urls[service], {})}
 

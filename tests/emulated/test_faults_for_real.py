@@ -175,6 +175,7 @@ def test_credentials_that_are_not_there_are_a_refusal(monkeypatch: pytest.Monkey
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps what it has found
     storage = DynamoDBStorage(AwsClients().dynamodb(), table="t", concept="User", clock=NoPauses())
     with pytest.raises(Refused, match="NoCredentialsError: Unable to locate credentials") as raised:
         storage.get("rows", "k")
