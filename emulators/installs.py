@@ -129,7 +129,9 @@ def find_python(version: str) -> str:
     wanted = tuple(map(int, version.split(".")))
     if sys.version_info[:2] >= wanted:
         return sys.executable
+    pyenvs = shutil.which("pyenv")
     roots = [Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")]
+    roots += [Path(pyenvs).parents[1]] if pyenvs else []
     pyenv = [str(path) for root in roots for path in sorted(root.glob(f"versions/{version}*/bin/python{version}"))]
     for candidate in (shutil.which(f"python{version}"), *pyenv):
         # A shim of pyenv's may be on PATH and lead nowhere.
