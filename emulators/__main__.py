@@ -1,4 +1,4 @@
-"""`python -m emulators run SERVICE.. [--with WAY].. -- COMMAND..`: starts services, runs the command with their
+"""`python -m emulators run SERVICE.. [--way WAY].. -- COMMAND..`: starts services, runs the command with their
 variables, stops them, and ends with the command's exit code."""
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m emulators", usage=__doc__)
     parser.add_argument("verb", choices=["run"])
     parser.add_argument("services", nargs="+", metavar="SERVICE", help=", ".join(SERVICES))
-    parser.add_argument("--with", dest="ways", action="append", default=[], metavar="WAY")
+    parser.add_argument("--way", dest="ways", action="append", default=[], metavar="WAY")
     given = parser.parse_args(ours)
     if not command:
         parser.error("give the command after --")

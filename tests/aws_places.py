@@ -50,7 +50,7 @@ def places(way: str, *services: str) -> Iterator[dict[str, str | None]]:
         yield there
         return
     if not REQUIRED:
-        pytest.skip(f"no {way} named: python -m emulators run {services[0]} --with {way} -- ...")
+        pytest.skip(f"no {way} named: python -m emulators run {services[0]} --way {way} -- ...")
     try:
         fleet = emulators.start(services, (way,))
     except ClefError as error:

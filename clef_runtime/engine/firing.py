@@ -15,7 +15,7 @@ from clef_runtime.context import Clock, Ids
 from clef_runtime.engine.flow import Match
 from clef_runtime.engine.prepare import prepare
 from clef_runtime.engine.where import Facts
-from clef_runtime.errors import BadInput, ClefError, Conflict, Held, Indeterminate, Throttled
+from clef_runtime.errors import BadInput, ClefError, Conflict, Held, Indeterminate, Throttled, Unreachable
 from clef_runtime.guard.base import Claim, FiringGuard
 from clef_runtime.model import Completion, Firing, SyncEdge
 from clef_runtime.transport.base import Dispatcher
@@ -90,7 +90,7 @@ class Firer:
         back = self._send(claim.firing)
         try:  # noqa: SIM105  contextlib.suppress is three calls, once a firing
             guard.mark_fired(claim)
-        except (Conflict, Throttled, Indeterminate):
+        except (Conflict, Throttled, Unreachable, Indeterminate):
             # Fenced off: whoever took the claim over sends the same and marks it. Or not known to be marked: a claim
             # that is not is taken over after its lease, while what came back would be lost to the engine for good
             # where the mark is there, since a fired claim is not sent again.

@@ -30,9 +30,9 @@ def up(
     service: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Start this too; may be given again.")
     ] = None,
-    with_: Annotated[
+    way: Annotated[
         list[str] | None,
-        typer.Option("--with", metavar="WAY", help="Get services this way where it serves them; may be given again."),
+        typer.Option("--way", metavar="WAY", help="Get services this way where it serves them; may be given again."),
     ] = None,
 ) -> None:
     """Start the services that a manifest needs, wait until each answers, create its tables, queues, topics, buckets
@@ -44,7 +44,7 @@ def up(
     \b
     Examples:
       eval "$(clef-sim emulators up aws-event-driven --app scenarios.apps.orders)"
-      clef-sim emulators up --service redis --service postgres --with fakeredis
+      clef-sim emulators up --service redis --service postgres --way fakeredis
     """
     module, services = "", list(service or ())
     if manifest:
@@ -58,7 +58,7 @@ def up(
     here = Path.cwd()
     with state.locked(here):
         known = state.load(here)
-        _start(here, known, services, with_ or ())
+        _start(here, known, services, way or ())
         if module:
             _create(known, str(find_manifest(manifest).absolute()), module)
             known.created[str(find_manifest(manifest).absolute())] = module

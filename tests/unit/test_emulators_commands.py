@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def up_sqlite() -> Path:
     """The database file of the hybrid template's schema."""
-    result = run("emulators", "up", "hybrid-postgres", "--app", "scenarios.apps.orders", "--with", "sqlite")
+    result = run("emulators", "up", "hybrid-postgres", "--app", "scenarios.apps.orders", "--way", "sqlite")
     assert result.exit_code == 0, result.output
     url = json.loads(run("emulators", "env", "--json").stdout)["DATABASE_URL"]
     return Path(url.removeprefix("sqlite:///"))
@@ -63,7 +63,7 @@ def test_up_creates_the_schema_and_down_leaves_nothing(folder: Path) -> None:
 
 
 def test_up_prints_variables_for_a_shell() -> None:
-    result = run("emulators", "up", "--service", "postgres", "--with", "sqlite")
+    result = run("emulators", "up", "--service", "postgres", "--way", "sqlite")
     assert result.stdout.startswith("export DATABASE_URL=sqlite:////")
     assert run("emulators", "env").stdout == result.stdout
 
@@ -86,7 +86,7 @@ def test_up_after_a_service_was_killed_starts_it_anew(folder: Path) -> None:
 
 
 def test_up_without_an_app_says_that_nothing_was_created() -> None:
-    result = run("emulators", "up", "hybrid-postgres", "--with", "sqlite")
+    result = run("emulators", "up", "hybrid-postgres", "--way", "sqlite")
     assert "so nothing was created in them: give --app" in result.stderr
 
 
@@ -162,12 +162,12 @@ def test_doctor_says_which_variable_leads_nowhere(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("command", "code"), [(["true"], 0), (["sh", "-c", "exit 7"], 7), (["nowhere-at-all"], 127)])
 def test_run_ends_with_the_exit_code_of_the_command(command: list[str], code: int) -> None:
-    ours = [sys.executable, "-m", "emulators", "run", "postgres", "--with", "sqlite", "--"]
+    ours = [sys.executable, "-m", "emulators", "run", "postgres", "--way", "sqlite", "--"]
     assert subprocess.run([*ours, *command], capture_output=True).returncode == code
 
 
 def test_run_gives_the_command_the_variables() -> None:
-    ours = [sys.executable, "-m", "emulators", "run", "postgres", "--with", "sqlite", "--"]
+    ours = [sys.executable, "-m", "emulators", "run", "postgres", "--way", "sqlite", "--"]
     done = subprocess.run([*ours, "sh", "-c", "echo $DATABASE_URL"], capture_output=True, text=True)
     assert done.stdout.startswith("sqlite:////")
     assert not Path(done.stdout.strip().removeprefix("sqlite:///")).parent.exists()
