@@ -151,9 +151,9 @@ def _pip(recipe: Recipe, target: Path) -> None:
 
 def _npm(recipe: Recipe, target: Path) -> None:
     if not recipe.alone:
-        _run(["npm", "install", "--silent", "--ignore-scripts", "--prefix", str(target), recipe.npm], target)
+        _run(["npm", "install", "--loglevel=error", "--ignore-scripts", "--prefix", str(target), recipe.npm], target)
         return
-    _run(["npm", "pack", "--silent", recipe.npm, "--pack-destination", str(target)], target)
+    _run(["npm", "pack", "--loglevel=error", recipe.npm, "--pack-destination", str(target)], target)
     archive = next(target.glob("*.tgz"))
     with tarfile.open(archive) as packed:
         packed.extractall(target, filter="data")
