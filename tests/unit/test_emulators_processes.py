@@ -132,7 +132,8 @@ def test_one_that_fails_stops_the_others() -> None:
 
 
 OWNER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job, and all it starts, ignores it
 sys.path.insert(0, {tests!r})
 from test_emulators_processes import listeners, server, started
 process = started(server("child"))
