@@ -77,6 +77,7 @@ def test_run_stopped_from_the_keyboard_says_so_keeps_results_and_leaves_no_proce
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     ) as process:
         lines = tmp_path / "results.jsonl"
         while not (lines.exists() and lines.stat().st_size):

@@ -27,6 +27,7 @@ from clef_sim.certify.judging import judge
 from clef_sim.certify.linearizable import LOST, Operation
 from clef_sim.certify.queues import judge_message
 from clef_sim.certify.races import finding, with_cause
+from emulators import SERVICES
 
 
 def op(client: str, name: str, argument: Any, answer: Any, invoked_s: float, returned_s: float) -> Operation:
@@ -248,7 +249,13 @@ def test_certificate_in_quick_form_replaces_a_full_one_only_by_something_bad() -
     assert kept("redis", "fakeredis") == bad
 
 
-def test_manifest_that_needs_what_a_way_is_unfit_for_is_refused_with_figures_and_another_way() -> None:
+def test_manifest_that_needs_what_a_way_is_unfit_for_is_refused_with_figures_and_another_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ways = tuple(msgspec.structs.replace(way, missing=lambda: None) for way in SERVICES["dynamodb"].ways)
+    monkeypatch.setitem(
+        SERVICES, "dynamodb", msgspec.structs.replace(SERVICES["dynamodb"], ways=ways)
+    )  # all are here
     keep(certificate("dynamodb", "moto", create="5 of 200 raced keys had several winners"))
     for way in ("ministack", "moto"):
         keep(certificate("sqs", way))
