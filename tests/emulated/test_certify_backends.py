@@ -127,6 +127,7 @@ def command(*arguments: str, **env: str) -> subprocess.Popen[str]:
         text=True,
         env={**os.environ, **env},
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )
 
 

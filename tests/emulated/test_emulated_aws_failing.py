@@ -70,7 +70,12 @@ def test_run_stopped_from_the_keyboard_leaves_no_service_behind(tmp_path: Path) 
     scenario = "scenarios/suite/orders-steady.yaml"
     words = command(scenario, "-k", "event-driven", "--world", "emulated", "--way", "moto", "--report", tmp_path)
     with subprocess.Popen(
-        [*words, "--runs", "50"], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*words, "--runs", "50"],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     ) as process:
         lines = tmp_path / "results.jsonl"
         while process.poll() is None and not lines.exists():  # it is made once the services run
